@@ -1,0 +1,1 @@
+"""What Atoll does: prepare a data set, tune a model on Spark, select the best, label images with it."""

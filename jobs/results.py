@@ -1,0 +1,112 @@
+"""What each step hands on: small typed records, written as `result.json` and passed through Airflow as XCom."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from jobs.files import write_atomically
+
+
+class Result(BaseModel):
+    """Base of every step's result; immutable, refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    def write(self, path: Path) -> None:
+        """Writes the result as JSON; a reader sees all of it or nothing."""
+        write_atomically(path, self.model_dump_json(indent=2) + "\n")
+
+
+class Failure(Result):
+    """What a step that its user can mend leaves instead of its result, as `error.json`."""
+
+    message: str
+    transient: bool
+
+
+class PreparedDataset(Result):
+    """Result of `prepare_dataset`."""
+
+    name: str
+    fingerprint: str
+    folder: str
+    classes: list[str]
+    image_shape: tuple[int, int, int]
+    train: int
+    validation: int
+    test: int
+    reused: bool
+
+
+class TunedStudy(Result):
+    """Result of `tune_model`; accuracies are fractions of 1 on the validation split."""
+
+    study: str
+    folder: str
+    experiment: str
+    complete: int
+    failed: int
+    best_trial: int
+    best_validation_accuracy: float
+    default_validation_accuracy: float | None
+    executors: list[str]
+    seconds: float
+
+
+class TestScore(Result):
+    """How one trial does on the test split, which is read once."""
+
+    __test__ = False  # not a test case, whatever pytest makes of the name
+
+    trial: int
+    hyperparameters: dict[str, float | int]
+    correct: int
+    errors: int
+    accuracy: float
+
+
+class SelectedModel(Result):
+    """Result of `select_model`: the registered challenger against the default hyperparameters."""
+
+    model_name: str
+    model_version: int
+    study: str
+    dataset_fingerprint: str
+    graph: str
+    graph_sha256: str
+    test_images: int
+    winner: TestScore
+    default: TestScore | None
+    errors_avoided: float | None
+    """Share of the default's test errors that the winner does not make; None when the default makes none."""
+
+
+class Promotion(Result):
+    """Result of `promote_model`."""
+
+    model_name: str
+    challenger_version: int
+    champion_version: int
+    previous_version: int | None
+    promoted: bool
+    p_value: float | None
+    reason: str
+
+
+QuarantineReason = Literal["empty", "not_an_image", "unreadable", "too_large", "fetch_failed"]
+
+
+class LabelledImageSet(Result):
+    """Result of `label_images`; `images` is always `labelled` + `quarantined`."""
+
+    model_name: str
+    model_version: int | None
+    graph_sha256: str
+    images: int
+    labelled: int
+    quarantined: int
+    reasons: dict[QuarantineReason, int]
+    labels: str
+    quarantine: str
+    seconds: float

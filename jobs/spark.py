@@ -1,0 +1,197 @@
+"""A Spark session laid out as Atoll's jobs need it: one task at a time per executor, with all of its cores."""
+
+import logging
+import os
+import re
+import socket
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from jobs.errors import SparkUnavailableError
+from jobs.workspace import REPOSITORY
+
+if TYPE_CHECKING:
+    from pyspark import SparkConf, SparkContext
+
+log = logging.getLogger("atoll")
+
+CONNECT_TIMEOUT = 5.0
+"""Seconds to wait for a Spark master to accept a connection."""
+
+EXECUTOR_TIMEOUT = 120.0
+"""Seconds to wait for the first executor."""
+
+LOCAL_EXECUTOR = "driver"
+"""Spark's own name for the only executor of a local master."""
+
+
+@dataclass(frozen=True)
+class ExecutorLayout:
+    """How tasks map onto executors.
+
+    Attributes:
+        cores: Cores of each executor, all given to its one task; TensorFlow's thread pools are set to it.
+        local: Whether driver and executor are one process.
+    """
+
+    cores: int
+    local: bool
+
+
+@contextmanager
+def spark_session(name: str) -> Iterator[tuple["SparkContext", ExecutorLayout]]:
+    """Opens a Spark application in which each executor runs one task at a time, and closes it.
+
+    The package `jobs` is shipped to the executors unless spark-submit was given it by `--py-files`.
+
+    Args:
+        name: The application's name in Spark's UI.
+
+    Yields:
+        The Spark context (its session is `SparkSession.active()`), and the layout of its executors.
+
+    Raises:
+        SparkUnavailableError: No master answers, no executor comes within `EXECUTOR_TIMEOUT`, or the configuration would
+            put two tasks on one executor.
+    """
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    from pyspark import SparkConf, SparkContext
+    from pyspark.sql import SparkSession
+
+    SparkContext._ensure_initialized()  # what spark-submit was given is known to the JVM alone
+    conf = SparkConf()
+    master = conf.get("spark.master", "local[*]") or "local[*]"
+    check_master(master)
+    layout = executor_layout(master, conf.get("spark.executor.cores"), conf.get("spark.task.cpus"))
+    settings: dict[str, Any] = {
+        "spark.master": master,
+        "spark.task.cpus": layout.cores,
+        "spark.sql.execution.arrow.pyspark.enabled": True,
+        "spark.sql.session.timeZone": "UTC",
+        "spark.ui.showConsoleProgress": False,
+    }
+    builder = SparkSession.builder.appName(name)
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    context = session.sparkContext
+    try:
+        with tempfile.TemporaryDirectory(prefix="atoll-code-") as folder:
+            if not _has_code(conf):
+                context.addPyFile(str(archive_code(Path(folder))))
+            wait_for_executor(context, layout)
+            yield context, layout
+    finally:
+        session.stop()
+
+
+def executor_layout(master: str, executor_cores: str | None, task_cpus: str | None) -> ExecutorLayout:
+    """Works out how many cores one executor has, so that one task can be given all of them.
+
+    Args:
+        master: Spark's master URL.
+        executor_cores: `spark.executor.cores`, None where it is not set.
+        task_cpus: `spark.task.cpus`, None where it is not set.
+
+    Raises:
+        SparkUnavailableError: The cores of an executor are unknown, or `spark.task.cpus` leaves room for a second task.
+    """
+    local = re.fullmatch(r"local(?:\[(\*|\d+)(?:,\s*\d+)?\])?", master)
+    if local:
+        asked = local.group(1) or "1"
+        cores = (os.cpu_count() or 1) if asked == "*" else int(asked)
+    elif executor_cores is None:
+        raise SparkUnavailableError(
+            f"spark.executor.cores is not set for {master}; accepted: the number of cores of one executor, for example "
+            "--conf spark.executor.cores=4, all of which go to one trial at a time"
+        )
+    else:
+        cores = int(executor_cores)
+    if task_cpus is not None and int(task_cpus) != cores:
+        raise SparkUnavailableError(
+            f"spark.task.cpus: {task_cpus} differs from the {cores} cores of an executor; accepted: {cores}, or leave it "
+            "unset, so that an executor runs one trial at a time"
+        )
+    return ExecutorLayout(cores, local is not None)
+
+
+def check_master(master: str) -> None:
+    """Connects to a standalone master, so that an unreachable one is told in one line instead of after a minute.
+
+    Raises:
+        SparkUnavailableError: None of the masters of `spark://host:port[,host:port]` accepts a connection.
+    """
+    if not master.startswith("spark://"):
+        return
+    refusals = []
+    for address in master.removeprefix("spark://").split(","):
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit():
+            raise SparkUnavailableError(f"spark.master: {master!r} is not an address; accepted: spark://HOST:PORT")
+        try:
+            with socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT):
+                return
+        except OSError as error:
+            refusals.append(f"{address}: {error.strerror or error}")
+    raise SparkUnavailableError(f"spark.master: no Spark master answers at {master} ({'; '.join(refusals)})")
+
+
+def wait_for_executor(context: "SparkContext", layout: ExecutorLayout, timeout: float = EXECUTOR_TIMEOUT) -> None:
+    """Waits until the application has an executor.
+
+    Raises:
+        SparkUnavailableError: The cluster gives none within `timeout` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while executor_count(context, layout) == 0:
+        if time.monotonic() > deadline:
+            raise SparkUnavailableError(
+                f"{context.master} gave no executor within {timeout:.0f} s; a worker needs {layout.cores} free cores and "
+                f"{context.getConf().get('spark.executor.memory', '1g')} of free memory"
+            )
+        time.sleep(0.2)
+
+
+def executor_count(context: "SparkContext", layout: ExecutorLayout) -> int:
+    """Counts the executors that are alive now; a local master has one."""
+    if layout.local:
+        return 1
+    known = context._jsc.sc().getExecutorMemoryStatus().size()
+    return int(known) - 1  # the driver is counted too
+
+
+def executor_name() -> str:
+    """Names the executor that this Python worker serves, as `ID@host`, or `driver@host` under a local master.
+
+    Spark gives its Python workers no such name; it stands on the command line of the executor's JVM, an ancestor of this
+    process, for every cluster manager.
+    """
+    for ancestor in psutil.Process().parents():
+        command = ancestor.cmdline()
+        if "--executor-id" in command:
+            return f"{command[command.index('--executor-id') + 1]}@{socket.gethostname()}"
+    return f"{LOCAL_EXECUTOR}@{socket.gethostname()}"
+
+
+def archive_code(folder: Path) -> Path:
+    """Packs the package `jobs` as a zip for `--py-files`; the same code gives the same bytes."""
+    archive = folder / "jobs.zip"
+    package = Path(__file__).resolve().parent
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as code:
+        for source in sorted(package.rglob("*.py")):
+            member = zipfile.ZipInfo(str(source.relative_to(REPOSITORY)), date_time=(1980, 1, 1, 0, 0, 0))
+            code.writestr(member, source.read_bytes())
+    return archive
+
+
+def _has_code(conf: "SparkConf") -> bool:
+    return any(Path(name).name == "jobs.zip" for name in (conf.get("spark.submit.pyFiles", "") or "").split(","))

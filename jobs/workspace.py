@@ -1,0 +1,84 @@
+"""Where everything lies: one folder, reached by every node, named by `ATOLL_HOME`."""
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from jobs.errors import InvalidArgumentError
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The layout of the workspace; it computes paths and touches no file.
+
+    Attributes:
+        root: Absolute path of the workspace, on a file system that the driver and every executor mount.
+    """
+
+    root: Path
+
+    @classmethod
+    def open(cls, home: str | None = None) -> "Workspace":
+        """Takes the workspace from `home`, else from `ATOLL_HOME`, else `var` in the repository.
+
+        Raises:
+            InvalidArgumentError: The value is a URL of a scheme other than `file`, or names a file.
+        """
+        value = home or os.environ.get("ATOLL_HOME") or str(REPOSITORY / "var")
+        scheme, separator, path = value.partition("://")
+        if separator and scheme != "file":
+            raise InvalidArgumentError(
+                f"ATOLL_HOME: {value!r} is not a path; accepted: a folder that every node mounts (for example over NFS)"
+            )
+        root = Path(path if separator else value).expanduser().resolve()
+        if root.exists() and not root.is_dir():
+            raise InvalidArgumentError(f"ATOLL_HOME: {str(root)!r} is a file; accepted: a folder")
+        return cls(root)
+
+    def dataset(self, name: str, fingerprint: str) -> Path:
+        """Folder of one prepared data set."""
+        return self.root / "datasets" / _checked(name, "data set") / _checked(fingerprint, "fingerprint")
+
+    def image_set(self, name: str, day: date) -> Path:
+        """Folder that holds the images of one day."""
+        return self.root / "image_sets" / _checked(name, "image set") / f"ds={day.isoformat()}"
+
+    def labels(self, name: str, day: date) -> Path:
+        """Folder of Parquet files with the labels of one day."""
+        return self.root / "labels" / _checked(name, "image set") / f"ds={day.isoformat()}"
+
+    def quarantine(self, name: str, day: date) -> Path:
+        """Folder of Parquet files with the images of one day that could not be labelled."""
+        return self.root / "quarantine" / _checked(name, "image set") / f"ds={day.isoformat()}"
+
+    def study(self, study: str) -> Path:
+        """Folder of one study: its leaderboard, its trials, its selected model."""
+        return self.root / "studies" / _checked(study, "study")
+
+    def run(self, dag: str, run: str, task: str) -> Path:
+        """Folder of one task of one DAG run, where it leaves its `result.json`."""
+        return self.root / "runs" / dag / file_name(run) / task
+
+    @property
+    def artifacts(self) -> Path:
+        """Folder in which MLflow keeps its artifacts when it has no server of its own for them."""
+        return self.root / "mlflow"
+
+
+def file_name(text: str) -> str:
+    """Turns any text, such as a DAG run's identifier, into a name that is safe as a folder."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "unnamed"
+
+
+def _checked(name: str, what: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise InvalidArgumentError(
+            f"{what}: {name!r} cannot name a folder; accepted: letters, digits and . _ + -, starting with a letter or digit"
+        )
+    return name
