@@ -1,0 +1,217 @@
+"""The experiment file: what a user edits to say which data, which model, which search and how much of it."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from jobs.errors import InvalidExperimentError
+from jobs.models.hyperparameters import Architecture, Hyperparameters
+from jobs.tuning.search_space import SearchSpace
+from jobs.workspace import REPOSITORY
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+MNIST_MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Split(_Section):
+    """Shares of the samples in each split, each above 0 and below 1; what is left over is in none.
+
+    Attributes:
+        train: Share that trials train on.
+        validation: Share that trials are compared on.
+        test: Share read once, after the choice; None where the source publishes a test split of its own.
+    """
+
+    train: Fraction
+    validation: Fraction
+    test: Fraction | None = None
+
+    @model_validator(mode="after")
+    def _fits_in_one(self) -> Self:
+        total = self.train + self.validation + (self.test or 0)
+        if total > 1 + 1e-9:
+            raise ValueError(f"the shares sum to {total:g}; accepted: at most 1")
+        return self
+
+
+class DigitsSource(_Section):
+    """scikit-learn's digits: 1,797 grey images of 8x8 pixels, ten classes; embedded in the library."""
+
+    source: Literal["digits"]
+    split: Split = Split(train=0.6, validation=0.15, test=0.15)
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _has_a_test_share(self) -> Self:
+        if self.split.test is None:
+            raise ValueError("split.test is missing: the digits have no test split of their own")
+        return self
+
+
+class MnistSource(_Section):
+    """MNIST in its IDX files: 60,000 training and 10,000 test images of 28x28 grey pixels, ten classes.
+
+    Attributes:
+        folder: Folder with the four IDX files, gzipped or not; None downloads them once from `mirrors`.
+        mirrors: Addresses tried in turn, each ending in `/`.
+    """
+
+    source: Literal["mnist"]
+    folder: Path | None = None
+    mirrors: tuple[str, ...] = MNIST_MIRRORS
+    split: Split = Split(train=0.9, validation=0.1)
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _keeps_the_published_test_split(self) -> Self:
+        if self.split.test is not None:
+            raise ValueError(
+                f"split.test: {self.split.test:g} is not used; accepted: leave it out, MNIST publishes its own"
+            )
+        return self
+
+
+class Budget(_Section):
+    """How much a study may spend.
+
+    Attributes:
+        epochs: Passes over the training split in each trial, 1 to 10000.
+    """
+
+    epochs: Annotated[int, Field(ge=1, le=10000)]
+
+
+class Experiment(_Section):
+    """One experiment, as its YAML file says it."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+    dataset: Annotated[DigitsSource | MnistSource, Field(discriminator="source")]
+    model: Architecture
+    strategy: Literal["grid"] = "grid"
+    search: SearchSpace
+    default: Hyperparameters
+    budget: Budget
+    seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _search_suits_the_strategy(self) -> Self:
+        for name in SearchSpace.model_fields:
+            values = getattr(self.search, name)
+            if values is not None and not isinstance(values, list) and values.steps is None:
+                raise ValueError(
+                    f"search.{name}: steps is missing; accepted for strategy grid: a list of values, or low, high and steps"
+                )
+        return self
+
+
+def experiments_folder() -> Path:
+    """Gives the folder of experiment files: `ATOLL_EXPERIMENTS`, else `experiments` in the repository."""
+    return Path(os.environ.get("ATOLL_EXPERIMENTS") or REPOSITORY / "experiments")
+
+
+def experiment_names() -> list[str]:
+    """Gives the names of the experiment files, sorted, without reading them."""
+    return sorted(path.stem for path in experiments_folder().glob("*.yaml"))
+
+
+def load_experiment(path: Path) -> Experiment:
+    """Reads and checks an experiment file.
+
+    Raises:
+        InvalidExperimentError: The file is missing, is not YAML, repeats a key, or has a field that is missing, unknown or
+            out of its limits; the message names the file, the field, the value and what is accepted.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506  # a SafeLoader
+    except FileNotFoundError:
+        known = ", ".join(sorted(str(other) for other in path.parent.glob("*.yaml"))) or "none there"
+        raise InvalidExperimentError(f"{path}: no such experiment file; accepted: {known}") from None
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise InvalidExperimentError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise InvalidExperimentError(
+            f"{path}: holds {content!r}; accepted: fields such as name, dataset, model, search"
+        )
+    try:
+        experiment = Experiment.model_validate(content)
+    except ValidationError as error:
+        raise InvalidExperimentError("; ".join(_say(path, detail) for detail in error.errors())) from None
+    if experiment.name != path.stem:
+        raise InvalidExperimentError(
+            f"{path}: name: {experiment.name!r} differs from the file's; accepted: {path.stem!r}"
+        )
+    return experiment
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML's safe loader, which also refuses a key given twice: the second would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+_TAGS = {"values", "range", "digits", "mnist"}
+"""Union members that pydantic puts into a field's path; no user wrote them."""
+
+
+def _say(path: Path, detail: ErrorDetails) -> str:
+    places = [str(place) for place in detail["loc"] if place not in _TAGS]
+    field, value = ".".join(places), detail["input"]
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "extra_forbidden":
+        return f"{path}: {field}: unknown field; accepted: {', '.join(_siblings(detail['loc']))}"
+    if detail["type"] == "missing":
+        return f"{path}: {field}: missing"
+    if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        tag = detail["ctx"]["discriminator"].strip("'")
+        given = value.get(tag) if isinstance(value, dict) else value
+        return f"{path}: {field}.{tag}: {given!r}; accepted: {detail['ctx'].get('expected_tags', '')}"
+    if detail["type"] == "model_type":
+        return (
+            f"{path}: {field}: {value!r}; accepted: {'a list of values, or ' if 'range' in detail['loc'] else ''}fields"
+        )
+    if detail["type"] == "value_error":
+        return f"{path}: {field + ': ' if field else ''}{message}"
+    return f"{path}: {field}: {value!r}: {message[0].lower()}{message[1:]}"
+
+
+def _siblings(location: tuple[int | str, ...]) -> list[str]:
+    """Gives the names of the fields that are accepted where the last part of `location` stands."""
+    models: list[type[BaseModel]] = [Experiment]
+    for place in (str(part) for part in location[:-1]):
+        if place in _TAGS:
+            models = [model for model in models if _answers_to(model, place)]
+            continue
+        annotations = [model.model_fields[place].annotation for model in models if place in model.model_fields]
+        models = [model for annotation in annotations for model in _models(annotation)]
+    return sorted({name for model in models for name in model.model_fields})
+
+
+def _answers_to(model: type[BaseModel], tag: str) -> bool:
+    source = model.model_fields.get("source")
+    return source is None or tag in get_args(source.annotation)
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models(argument)]

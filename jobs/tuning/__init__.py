@@ -1,0 +1,1 @@
+"""The hyperparameter search: its space, its study, its dispatch onto Spark executors."""
