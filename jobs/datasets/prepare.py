@@ -1,0 +1,65 @@
+"""From an experiment to its prepared data set."""
+
+import logging
+
+from jobs.datasets.dataset import Dataset, fingerprint, open_dataset, write_dataset
+from jobs.datasets.digits import read_digits
+from jobs.datasets.mnist import download_mnist, read_mnist
+from jobs.datasets.source_images import SourceImages
+from jobs.datasets.splits import split_samples
+from jobs.experiment import DigitsSource, Experiment, MnistSource
+from jobs.results import PreparedDataset
+from jobs.workspace import Workspace
+
+log = logging.getLogger("atoll")
+
+
+def prepare(experiment: Experiment, workspace: Workspace) -> PreparedDataset:
+    """Reads the source, checks it, splits it and writes it under its fingerprint, unless it is already there.
+
+    Raises:
+        InvalidDatasetError: The source is missing, damaged, or too small for its splits.
+    """
+    source = read_source(experiment.dataset, workspace)
+    source.check(f"dataset {experiment.dataset.source}")
+    split = experiment.dataset.split
+    splits = split_samples(
+        source.labels,
+        train=split.train,
+        validation=split.validation,
+        test=split.test,
+        test_from=source.test_from,
+        seed=experiment.dataset.seed,
+    )
+    folder = workspace.dataset(experiment.name, fingerprint(source, splits))
+    reused = folder.is_dir()
+    dataset = open_dataset(folder) if reused else write_dataset(folder, experiment.name, source, splits)
+    log.info("data set %s %s, %s", dataset.name, dataset.fingerprint, "found" if reused else f"written to {folder}")
+    return _result(dataset, str(folder), reused)
+
+
+def read_source(source: DigitsSource | MnistSource, workspace: Workspace) -> SourceImages:
+    """Reads all images of a source; MNIST without a folder is downloaded into the workspace first."""
+    match source:
+        case DigitsSource():
+            return read_digits()
+        case MnistSource():
+            folder = source.folder
+            if folder is None:
+                folder = workspace.root / "downloads" / "mnist"
+                download_mnist(folder, source.mirrors)
+            return read_mnist(folder)
+
+
+def _result(dataset: Dataset, folder: str, reused: bool) -> PreparedDataset:
+    return PreparedDataset(
+        name=dataset.name,
+        fingerprint=dataset.fingerprint,
+        folder=folder,
+        classes=dataset.classes,
+        image_shape=dataset.image_shape,
+        train=dataset.counts["train"],
+        validation=dataset.counts["validation"],
+        test=dataset.counts["test"],
+        reused=reused,
+    )
