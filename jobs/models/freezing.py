@@ -1,0 +1,53 @@
+"""Freezing a trained network into one GraphDef that takes an encoded image and gives class probabilities."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+INPUT_TENSOR = "DecodeJpeg/contents:0"
+"""Scalar string: the bytes of one JPEG or PNG. The name is that of Google's 2015 Inception release."""
+
+OUTPUT_TENSOR = "softmax:0"
+"""float32, shape (batch, classes): class probabilities."""
+
+
+def freeze(network: "keras.Model", image_shape: tuple[int, int, int]) -> bytes:
+    """Freezes a network with the decoding, resizing and scaling of images in front of it.
+
+    Args:
+        network: As `build_network` gives it, with its trained weights.
+        image_shape: Height, width and channels that it was trained on; images of other sizes are resized (bilinear).
+
+    Returns:
+        A serialised GraphDef whose input is `INPUT_TENSOR` and whose output is `OUTPUT_TENSOR`.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    height, width, channels = image_shape
+
+    def classify(contents: "tf.Tensor") -> "tf.Tensor":
+        # The kernel behind this name decodes PNG too.
+        image = tf.raw_ops.DecodeJpeg(contents=contents, channels=channels, name="DecodeJpeg")
+        batch = tf.expand_dims(tf.cast(image, tf.float32), 0, name="ExpandDims")
+        resized = tf.raw_ops.ResizeBilinear(images=batch, size=(height, width), name="ResizeBilinear")
+        # Without it the batch would be known to be 1, and operations after it would be built for that.
+        images = tf.raw_ops.PlaceholderWithDefault(input=resized, shape=(None, height, width, channels), name="images")
+        return tf.nn.softmax(network(images / 255.0, training=False), name="softmax")
+
+    frozen = convert_variables_to_constants_v2(
+        tf.function(classify, input_signature=[tf.TensorSpec((), tf.string, name="contents")]).get_concrete_function()
+    )
+    graph = frozen.graph.as_graph_def()
+    _rename(graph, "contents", INPUT_TENSOR.removesuffix(":0"))
+    kept = tf.compat.v1.graph_util.extract_sub_graph(graph, [OUTPUT_TENSOR.removesuffix(":0")])
+    return bytes(kept.SerializeToString(deterministic=True))
+
+
+def _rename(graph: "tf.compat.v1.GraphDef", old: str, new: str) -> None:
+    for node in graph.node:
+        if node.name == old:
+            node.name = new
+        node.input[:] = [new if name in (old, f"{old}:0") else name for name in node.input]
