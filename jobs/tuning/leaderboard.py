@@ -1,0 +1,64 @@
+"""The leaderboard of a study: every trial, best first, as `leaderboard.json`."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from jobs.errors import InvalidStudyError
+from jobs.experiment import Experiment
+from jobs.files import write_atomically
+from jobs.tuning.trial import TrialOutcome
+
+_FILE = "leaderboard.json"
+
+
+class Leaderboard(BaseModel):
+    """All finished trials of one study.
+
+    Attributes:
+        study: Name of the study.
+        experiment: The experiment as it was when the study began.
+        dataset: Folder of the data set that every trial used.
+        dataset_fingerprint: Its fingerprint.
+        trials: The trials, by number.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    study: str
+    experiment: Experiment
+    dataset: str
+    dataset_fingerprint: str
+    trials: list[TrialOutcome]
+
+    def ranked(self) -> list[TrialOutcome]:
+        """Gives the trials by validation accuracy, best first; on a tie the earlier trial; failed ones last."""
+        return sorted(self.trials, key=lambda trial: (-(trial.validation_accuracy or -1.0), trial.number))
+
+    def best(self) -> TrialOutcome | None:
+        """Gives the trial with the best validation accuracy, or None when none is complete."""
+        return next((trial for trial in self.ranked() if trial.state == "complete"), None)
+
+    def default(self) -> TrialOutcome | None:
+        """Gives the trial of the default hyperparameters, or None when it has not finished."""
+        wanted = self.experiment.default
+        return next((trial for trial in self.trials if trial.hyperparameters == wanted), None)
+
+    def write(self, study_folder: Path) -> None:
+        """Writes `leaderboard.json` into the study's folder."""
+        write_atomically(study_folder / _FILE, self.model_dump_json(indent=2) + "\n")
+
+
+def read_leaderboard(study_folder: Path) -> Leaderboard:
+    """Reads the leaderboard of a study.
+
+    Raises:
+        InvalidStudyError: The study has none, or it cannot be read.
+    """
+    path = study_folder / _FILE
+    try:
+        return Leaderboard.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InvalidStudyError(f"{path}: no such study; accepted: one that tune_model has finished") from None
+    except ValidationError as error:
+        raise InvalidStudyError(f"{path}: {error.errors()[0]['msg']}; accepted: an unedited leaderboard") from None

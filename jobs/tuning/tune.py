@@ -1,0 +1,145 @@
+"""Tuning: from an experiment and its prepared data set to a finished study."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from jobs.datasets.dataset import Dataset, open_dataset, read_split
+from jobs.errors import AlreadyRunningError, InvalidStudyError
+from jobs.experiment import Experiment
+from jobs.models.training import Samples
+from jobs.registry.tracking import StudyTracking
+from jobs.results import TunedStudy
+from jobs.spark import spark_session
+from jobs.tuning.dispatch import SparkTrials, dispatch
+from jobs.tuning.leaderboard import Leaderboard
+from jobs.tuning.progress import StudyProgress, describe, duration
+from jobs.tuning.study import GridStudy, study_storage
+from jobs.tuning.trial import ModelDescription, TrialOutcome
+from jobs.workspace import Workspace
+
+log = logging.getLogger("atoll")
+
+
+def tune(experiment: Experiment, dataset_folder: Path, study: str, workspace: Workspace) -> TunedStudy:
+    """Runs the trials of a study that have not finished yet, and writes its leaderboard.
+
+    Args:
+        experiment: What to search.
+        dataset_folder: The prepared data set.
+        study: Name of the study; the same name goes on with the same study.
+        workspace: Where the study's folder lies.
+
+    Raises:
+        AlreadyRunningError: Another driver works on this study.
+        InvalidStudyError: The name belongs to another experiment or data set, or every trial failed.
+        SparkUnavailableError: The cluster cannot run the trials.
+    """
+    began = time.monotonic()
+    dataset = open_dataset(dataset_folder)
+    folder = workspace.study(study)
+    with study_lock(folder):
+        grid = GridStudy(study_storage(folder), study, experiment, dataset.fingerprint)
+        with StudyTracking(workspace, experiment.name, study, dataset.fingerprint) as tracking:
+            tracking.log_missing(grid.finished())
+            if len(grid.finished()) < grid.size:
+                _run_trials(grid, experiment, dataset, dataset_folder, folder, tracking)
+            leaderboard = Leaderboard(
+                study=study,
+                experiment=experiment,
+                dataset=str(dataset_folder),
+                dataset_fingerprint=dataset.fingerprint,
+                trials=grid.finished(),
+            )
+            leaderboard.write(folder)
+            tracking.log_leaderboard(folder)
+        return _result(leaderboard, folder, time.monotonic() - began)
+
+
+@contextmanager
+def study_lock(folder: Path) -> Iterator[None]:
+    """Holds the lock of a study, which the kernel frees when its holder dies.
+
+    Raises:
+        AlreadyRunningError: Another driver holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise AlreadyRunningError(f"study {folder.name}: another driver works on it; wait for it, or stop it") from None
+
+
+def _run_trials(
+    grid: GridStudy,
+    experiment: Experiment,
+    dataset: Dataset,
+    dataset_folder: Path,
+    folder: Path,
+    tracking: StudyTracking,
+) -> None:
+    description = ModelDescription(
+        architecture=experiment.model,
+        image_shape=dataset.image_shape,
+        classes=len(dataset.classes),
+        epochs=experiment.budget.epochs,
+        seed=experiment.seed,
+        study_folder=folder,
+    )
+    train, validation = (Samples(*read_split(dataset_folder, split)) for split in ("train", "validation"))
+    known = grid.finished()
+    log.info(
+        "study %s: %d trials, %d known, %s on %d training images", folder.name, grid.size, len(known),
+        experiment.model, len(train.labels),
+    )  # fmt: skip
+    progress = StudyProgress(grid.size, known)
+    with (
+        spark_session(f"tune {folder.name}") as (context, layout),
+        SparkTrials(context, layout, description, train, validation) as trials,
+    ):
+        log.info(
+            "%d executor(s) of %d cores at %s, one trial at a time on each",
+            trials.slots(),
+            layout.cores,
+            context.master,
+        )
+        for outcome in dispatch(grid, trials, trials.slots, progress.start):
+            progress.finish(outcome)
+            _say(outcome)
+            log.info(progress.line())
+            tracking.log_trial(outcome)
+
+
+def _say(outcome: TrialOutcome) -> None:
+    score = f"{outcome.validation_accuracy:.2%}" if outcome.validation_accuracy is not None else outcome.reason
+    log.info(
+        "trial %d: %s, %s, %s on executor %s", outcome.number, describe(outcome.hyperparameters), score,
+        duration(outcome.seconds), outcome.executor,
+    )  # fmt: skip
+    if outcome.traceback:
+        log.warning("%s", outcome.traceback.rstrip())
+
+
+def _result(leaderboard: Leaderboard, folder: Path, seconds: float) -> TunedStudy:
+    best, default = leaderboard.best(), leaderboard.default()
+    if best is None or best.validation_accuracy is None:
+        reasons = sorted({trial.reason or "" for trial in leaderboard.trials})
+        raise InvalidStudyError(f"study {leaderboard.study}: every trial failed: {'; '.join(reasons[:3])}")
+    log.info("best: trial %d, %s, %.2f%%", best.number, describe(best.hyperparameters), best.validation_accuracy * 100)
+    return TunedStudy(
+        study=leaderboard.study,
+        folder=str(folder),
+        experiment=leaderboard.experiment.name,
+        complete=sum(trial.state == "complete" for trial in leaderboard.trials),
+        failed=sum(trial.state == "failed" for trial in leaderboard.trials),
+        best_trial=best.number,
+        best_validation_accuracy=best.validation_accuracy,
+        default_validation_accuracy=default.validation_accuracy if default else None,
+        executors=sorted({trial.executor for trial in leaderboard.trials}),
+        seconds=seconds,
+    )
