@@ -1,0 +1,1 @@
+"""Tracking of trials and the registry of model versions, over MLflow."""
