@@ -1,0 +1,1 @@
+"""What Airflow's users see and touch."""

@@ -1,0 +1,125 @@
+"""The operator that runs one of Atoll's spark-submit applications and hands its result on."""
+
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.sdk import BaseHook, Context
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
+from pydantic import TypeAdapter
+
+from jobs.application import ERROR_FILE
+from jobs.files import write_atomically
+from jobs.results import Failure
+from jobs.spark import archive_code
+from jobs.workspace import REPOSITORY, Workspace
+
+_JSON_OBJECT = TypeAdapter(dict[str, Any])
+
+
+class SparkJobOperator(SparkSubmitOperator):
+    """Runs `jobs/<job>.py` by spark-submit; its `result.json` becomes the task's XCom.
+
+    A mistake that someone must mend (a wrong experiment file, a missing image set) fails the task at once, with the job's own
+    message; what may pass (an unreachable master, a lock that another driver holds) is left to the task's retries.
+
+    Args:
+        job: Name of the application in `jobs/`, without `.py`.
+        arguments: Its arguments, each an option's name and a value (templated); a pair whose value is empty or `None` after
+            templating is left out.
+        conf: Spark settings (templated); one whose value is empty or `None` after templating is left out.
+        conn_id: The Spark connection. An unknown one fails the task, where `SparkSubmitOperator` would turn to YARN.
+    """
+
+    template_fields: Sequence[str] = (*SparkSubmitOperator.template_fields, "arguments")
+    ui_color = "#d5eef2"
+
+    def __init__(
+        self,
+        *,
+        job: str,
+        arguments: Mapping[str, str],
+        conf: Mapping[str, str] | None = None,
+        conn_id: str = "spark_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            application=str(REPOSITORY / "jobs" / f"{job}.py"),
+            name=f"atoll {job}",
+            conf=dict(conf or {}),
+            conn_id=conn_id,
+            spark_binary=_spark_submit(),
+            env_vars=_driver_environment(),
+            **kwargs,
+        )
+        self.conn_id = conn_id
+        self.arguments = dict(arguments)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Submits the job, waits for it and gives its result.
+
+        Raises:
+            AirflowFailException: The connection is not defined, or the job says what its user must mend.
+            AirflowException: The job failed; a retry may help.
+        """
+        self._check_connection()
+        workspace = Workspace.open()
+        run = workspace.run(context["dag"].dag_id, context["run_id"], context["task"].task_id)
+        result, error = run / "result.json", run / ERROR_FILE
+        for stale in (result, error):
+            stale.unlink(missing_ok=True)
+        self.conf = {key: value for key, value in (self.conf or {}).items() if value not in ("", "None")}
+        self.py_files = str(_shipped_code(workspace))
+        self.application_args = [*_options(self.arguments), "--workspace", str(workspace.root), "--result", str(result)]
+        try:
+            super().execute(context)
+        except AirflowException:
+            if not error.exists():
+                raise
+            failure = Failure.model_validate_json(error.read_bytes())
+            raise (AirflowException if failure.transient else AirflowFailException)(failure.message) from None
+        return _JSON_OBJECT.validate_json(result.read_bytes())
+
+    def _check_connection(self) -> None:
+        try:
+            BaseHook.get_connection(self.conn_id)
+        except AirflowNotFoundException:
+            raise AirflowFailException(
+                f"connection {self.conn_id!r} is not defined; accepted: a Spark connection, for example "
+                'AIRFLOW_CONN_SPARK_DEFAULT=\'{"conn_type": "spark", "host": "spark://HOST", "port": 7077}\''
+            ) from None
+
+
+def _options(arguments: Mapping[str, str]) -> list[str]:
+    given = {name: value for name, value in arguments.items() if value not in ("", "None", None)}
+    return [text for name, value in given.items() for text in (f"--{name}", value)]
+
+
+def _shipped_code(workspace: Workspace) -> Path:
+    """Packs `jobs` for the executors, once for each state of the code, and gives the archive."""
+    with tempfile.TemporaryDirectory(prefix="atoll-code-") as scratch:
+        code = archive_code(Path(scratch)).read_bytes()
+    archive = workspace.root / "code" / hashlib.sha256(code).hexdigest()[:16] / "jobs.zip"
+    if not archive.exists():
+        write_atomically(archive, code)
+    return archive
+
+
+def _spark_submit() -> str:
+    beside_python = Path(sys.executable).with_name("spark-submit")
+    return str(beside_python) if beside_python.exists() else "spark-submit"
+
+
+def _driver_environment() -> dict[str, str]:
+    """What the driver needs where no shell has activated its environment; what the user has set is left alone."""
+    pyspark = importlib.util.find_spec("pyspark")  # found, not imported: a DAG file is parsed every few seconds
+    found = {"PYSPARK_DRIVER_PYTHON": sys.executable}
+    if pyspark is not None and pyspark.submodule_search_locations:
+        found["SPARK_HOME"] = pyspark.submodule_search_locations[0]
+    return {name: value for name, value in found.items() if name not in os.environ}
