@@ -1,0 +1,64 @@
+"""What all tests share."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.standalone_cluster import Cluster, standalone_cluster
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_and_alone(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or writes this machine's workspace, databases or experiments."""
+    for name in [name for name in os.environ if name.startswith(("ATOLL_", "MLFLOW_")) and name != "ATOLL_TEST_DATA"]:
+        del os.environ[name]
+    os.environ["ATOLL_HOME"] = str(tmp_path_factory.mktemp("home"))
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """The folder with MNIST, the stock graph and the photos."""
+    folder = Path(os.environ.get("ATOLL_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(
+            f"no test data at {folder}; set ATOLL_TEST_DATA to the folder that holds mnist/, stock/ and photos/"
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A standalone cluster of two workers with one core each."""
+    with standalone_cluster(tmp_path_factory.mktemp("cluster"), workers=2) as running:
+        yield running
+
+
+Submitted = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture
+def spark_submit() -> Callable[..., Submitted]:
+    """Runs an application of `jobs/` by spark-submit, as a user would."""
+
+    def submit(
+        script: str, *arguments: object, conf: dict[str, str] | None = None, master: str = "local[2]"
+    ) -> Submitted:
+        settings = [text for key, value in (conf or {}).items() for text in ("--conf", f"{key}={value}")]
+        command = ["spark-submit", "--master", master, *settings, f"jobs/{script}.py", *map(str, arguments)]
+        return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600, check=False)
+
+    return submit
+
+
+def read_json(path: Path) -> dict:
+    """Reads a result as anyone outside of Atoll would."""
+    return json.loads(path.read_text())

@@ -1,0 +1,25 @@
+"""Outcomes of trials, made up."""
+
+from typing import Any
+
+from jobs.models.hyperparameters import Hyperparameters
+from jobs.models.training import EpochScore
+from jobs.tuning.trial import TrialOutcome
+
+DEFAULT = Hyperparameters(layers=1, neurons=32, learning_rate=0.001, batch_size=32, dropout=0.0)
+
+
+def outcome(number: int, accuracy: float | None, **changes: Any) -> TrialOutcome:
+    """A trial that reached `accuracy`, or failed when that is None, with `changes` to the default hyperparameters."""
+    return TrialOutcome(
+        number=number,
+        hyperparameters=DEFAULT.model_copy(update=changes),
+        state="failed" if accuracy is None else "complete",
+        validation_accuracy=accuracy,
+        curve=[] if accuracy is None else [EpochScore(1, 0.5, 0.6, accuracy, 1.0)],
+        executor="0@host",
+        process=1,
+        started_at=100.0,
+        finished_at=102.0,
+        reason="diverged" if accuracy is None else None,
+    )
