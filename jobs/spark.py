@@ -1,4 +1,4 @@
-"""A Spark session laid out as Atoll's jobs need it: one task at a time per executor, with all of its cores."""
+"""A Spark application laid out as Atoll's jobs need it: one task at a time per executor, with all of its cores."""
 
 import logging
 import os
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -48,16 +48,16 @@ class ExecutorLayout:
 
 
 @contextmanager
-def spark_session(name: str) -> Iterator[tuple["SparkContext", ExecutorLayout]]:
+def spark_application(name: str) -> Iterator[tuple["SparkContext", ExecutorLayout]]:
     """Opens a Spark application in which each executor runs one task at a time, and closes it.
 
     The package `jobs` is shipped to the executors unless spark-submit was given it by `--py-files`.
 
     Args:
-        name: The application's name in Spark's UI.
+        name: The application's name in Spark's UI, unless spark-submit was given another.
 
     Yields:
-        The Spark context (its session is `SparkSession.active()`), and the layout of its executors.
+        The Spark context, and the layout of its executors.
 
     Raises:
         SparkUnavailableError: No master answers, no executor comes within `EXECUTOR_TIMEOUT`, or the configuration would
@@ -65,25 +65,16 @@ def spark_session(name: str) -> Iterator[tuple["SparkContext", ExecutorLayout]]:
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     from pyspark import SparkConf, SparkContext
-    from pyspark.sql import SparkSession
 
     SparkContext._ensure_initialized()  # what spark-submit was given is known to the JVM alone
     conf = SparkConf()
     master = conf.get("spark.master", "local[*]") or "local[*]"
     check_master(master)
     layout = executor_layout(master, conf.get("spark.executor.cores"), conf.get("spark.task.cpus"))
-    settings: dict[str, Any] = {
-        "spark.master": master,
-        "spark.task.cpus": layout.cores,
-        "spark.sql.execution.arrow.pyspark.enabled": True,
-        "spark.sql.session.timeZone": "UTC",
-        "spark.ui.showConsoleProgress": False,
-    }
-    builder = SparkSession.builder.appName(name)
-    for key, value in settings.items():
-        builder = builder.config(key, value)
-    session = builder.getOrCreate()
-    context = session.sparkContext
+    # A context without a SQL session: starting one costs a second, and pandas in the driver.
+    conf.setIfMissing("spark.app.name", name).set("spark.master", master)
+    conf.set("spark.task.cpus", str(layout.cores)).set("spark.ui.showConsoleProgress", "false")
+    context = SparkContext(conf=conf)
     try:
         with tempfile.TemporaryDirectory(prefix="atoll-code-") as folder:
             if not _has_code(conf):
@@ -91,7 +82,7 @@ def spark_session(name: str) -> Iterator[tuple["SparkContext", ExecutorLayout]]:
             wait_for_executor(context, layout)
             yield context, layout
     finally:
-        session.stop()
+        context.stop()
 
 
 def executor_layout(master: str, executor_cores: str | None, task_cpus: str | None) -> ExecutorLayout:

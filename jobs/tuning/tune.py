@@ -14,7 +14,7 @@ from jobs.experiment import Experiment
 from jobs.models.training import Samples
 from jobs.registry.tracking import StudyTracking
 from jobs.results import TunedStudy
-from jobs.spark import spark_session
+from jobs.spark import spark_application
 from jobs.tuning.dispatch import SparkTrials, dispatch
 from jobs.tuning.leaderboard import Leaderboard
 from jobs.tuning.progress import StudyProgress, describe, duration
@@ -99,7 +99,7 @@ def _run_trials(
     )  # fmt: skip
     progress = StudyProgress(grid.size, known)
     with (
-        spark_session(f"tune {folder.name}") as (context, layout),
+        spark_application(f"tune {folder.name}") as (context, layout),
         SparkTrials(context, layout, description, train, validation) as trials,
     ):
         log.info(
