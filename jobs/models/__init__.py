@@ -1,0 +1,1 @@
+"""Model builders, freezing, and reading any frozen graph."""

@@ -1,0 +1,36 @@
+"""How a frozen graph is run: a small record that travels from the executor that checked the graph to all the others.
+
+It lives apart from `frozen_graph` so that the driver can hold one without importing TensorFlow (about 790 MB).
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class GraphPlan:
+    """The tensors of a frozen graph that matter.
+
+    Attributes:
+        sha256: Of the GraphDef's bytes, in hexadecimal.
+        input_tensor: Scalar string: one encoded image.
+        output_tensor: The scores of one image; `classes` numbers.
+        cut_tensor: Where the graph is split: up to here image by image, `(1, ...)`; from here on in batches, `(batch,
+            ...)`. None where the graph must be fed one image at a time.
+        classes: How many scores an image gets.
+        unbatched_because: Why the graph is fed one image at a time; empty where it is split.
+    """
+
+    sha256: str
+    input_tensor: str
+    output_tensor: str
+    cut_tensor: str | None
+    classes: int
+    unbatched_because: str = ""
+
+    def describe(self) -> str:
+        """Says in one line how the graph is run."""
+        if self.cut_tensor is None:
+            how = f"one image at a time: {self.unbatched_because}"
+        else:
+            how = f"in batches from {self.cut_tensor} on"
+        return f"{self.input_tensor} -> {self.output_tensor} ({self.classes} classes), {how}"
