@@ -1,0 +1,44 @@
+"""spark-submit application: label an image set with a frozen graph that is broadcast to the executors."""
+
+import argparse
+import sys
+from datetime import date
+from pathlib import Path
+
+# The folder of this script is on the path by default, and its sub-packages would shadow others of the same names.
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from jobs import application
+from jobs.labelling.label import label_images
+from jobs.labelling.request import request_from
+from jobs.results import LabelledImageSet
+
+
+def main(options: argparse.Namespace) -> LabelledImageSet:
+    """Labels the images that `options` names."""
+    return label_images(request_from(options))
+
+
+def parser() -> argparse.ArgumentParser:
+    """Declares the arguments; `request_from` says which go together."""
+    arguments = argparse.ArgumentParser(prog="label_images", description=__doc__, allow_abbrev=False)
+    add = arguments.add_argument
+    add("--graph", type=Path, metavar="FILE", help="a frozen GraphDef (.pb); or use --model")
+    add("--labels", type=Path, metavar="FILE", help="its labels, one per line, in the order of its outputs")
+    add("--model", metavar="NAME", help="a model of the registry; or use --graph and --labels")
+    add("--model-version", type=int, metavar="N", help="its version (default: the champion)")
+    add("--images", metavar="FOLDER", help="folder or URL of the images (default: the image set of the workspace)")
+    add("--output", metavar="FOLDER", help="where labels, quarantine and result.json go; or use --image-set, --date")
+    add("--image-set", metavar="NAME", help="name of the image set in the workspace")
+    add("--date", type=date.fromisoformat, metavar="YYYY-MM-DD", help="day of the image set")
+    add("--top-k", type=int, default=5, metavar="N", help="labels for each image (default: %(default)s)")
+    add("--batch-size", type=int, default=32, metavar="N", help="images inferred at once (default: %(default)s)")
+    add("--max-megapixels", type=float, default=40, metavar="N", help="larger images are not decoded (%(default)s)")
+    add("--max-megabytes", type=float, default=50, metavar="N", help="larger files are not read (%(default)s)")
+    add("--input-tensor", metavar="NAME", help="the encoded image (default: what feeds the image decoder)")
+    add("--output-tensor", metavar="NAME", help="the scores (default: softmax:0)")
+    return arguments
+
+
+if __name__ == "__main__":
+    application.run(main, parser())

@@ -1,0 +1,152 @@
+"""The Spark tasks of labelling: checking the graph once, then labelling the images of a partition."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jobs.errors import InvalidGraphError
+from jobs.labelling.image_source import ImageReader
+from jobs.labelling.pipeline import LabellingPipeline, PipelineSettings
+from jobs.labelling.schema import LabelledImage, ModelStamp, QuarantinedImage, labels_table, quarantine_table
+from jobs.models.graph_plan import GraphPlan
+
+if TYPE_CHECKING:
+    from pyspark import Accumulator, Broadcast
+
+
+@dataclass(frozen=True)
+class BroadcastModel:
+    """What every executor gets once.
+
+    Attributes:
+        stamp: Name, version and hash, written beside each label.
+        graph: The serialised GraphDef.
+        labels: One per class.
+    """
+
+    stamp: ModelStamp
+    graph: bytes
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PartFiles:
+    """The Parquet files of one finished task, by name; None where it had no row of that kind."""
+
+    labels: str | None
+    quarantine: str | None
+
+
+@dataclass(frozen=True)
+class CheckGraph:
+    """A Spark task that plans how the graph is run; the driver never imports TensorFlow."""
+
+    model: "Broadcast[BroadcastModel]"
+    input_tensor: str | None
+    output_tensor: str | None
+    cores: int
+
+    def __call__(self, nothing: Iterator[Any]) -> Iterator[GraphPlan | str]:
+        """Gives the plan, or the one line that says what is wrong with the graph."""
+        list(nothing)  # Spark ends a Python worker that leaves input unread, and the next would import TensorFlow again
+        from jobs.models.threads import use_cores
+
+        use_cores(self.cores)
+        from jobs.models.frozen_graph import plan_graph, run_graphs_unchanged
+
+        run_graphs_unchanged()
+        try:
+            yield plan_graph(self.model.value.graph, self.input_tensor, self.output_tensor)
+        except InvalidGraphError as error:
+            yield str(error)
+
+
+@dataclass(frozen=True)
+class LabelPartition:
+    """A Spark task that labels the images of one partition and writes them as Parquet.
+
+    The files carry the attempt in their names, and the driver publishes only those that a finished task names: one that died
+    half-way, or ran twice, leaves nothing behind that counts.
+
+    Attributes:
+        model: Broadcast once.
+        plan: How the graph is run.
+        root: The image set, as `ImageSet.root`.
+        settings: Limits and sizes.
+        cores: Of the executor.
+        labels: Staged folder for labels, which exists.
+        quarantine: Staged folder for quarantine, which exists.
+        done: Counts images as they are finished, for the progress line.
+        quarantined: Counts those of them that went to quarantine.
+    """
+
+    model: "Broadcast[BroadcastModel]"
+    plan: GraphPlan
+    root: str
+    settings: PipelineSettings
+    cores: int
+    labels: Path
+    quarantine: Path
+    done: "Accumulator[int]"
+    quarantined: "Accumulator[int]"
+
+    def __call__(self, names: Iterator[str]) -> Iterator[PartFiles]:
+        """Labels the images; gives the names of the files that it wrote."""
+        from jobs.models.threads import use_cores
+
+        use_cores(self.cores)
+        from jobs.models.frozen_graph import load_graph, run_graphs_unchanged
+
+        run_graphs_unchanged()
+        model = self.model.value
+        reader = ImageReader(self.root, self.settings.limits.bytes)
+        pipeline = LabellingPipeline(reader, load_graph(model.graph, self.plan), model.labels, self.settings)
+        labelled: list[LabelledImage] = []
+        rejected: list[QuarantinedImage] = []
+        for row in pipeline.run(names):
+            if isinstance(row, LabelledImage):
+                labelled.append(row)
+            else:
+                rejected.append(row)
+        self.done.add(len(labelled) + len(rejected))
+        self.quarantined.add(len(rejected))
+        yield PartFiles(
+            _write(labels_table(labelled, model.stamp), self.labels),
+            _write(quarantine_table(rejected), self.quarantine),
+        )
+
+
+def partition_count(images: int, executors: int, per_partition: int = 256) -> int:
+    """Chooses how many partitions to make: small enough to see progress, and at least one for each executor.
+
+    Args:
+        images: In the image set, at least 1.
+        executors: That are alive now, at least 1.
+        per_partition: Images per partition; a task costs some 50 ms on top of them.
+    """
+    return min(images, max(executors, -(-images // per_partition)))
+
+
+def write_part(table: pa.Table, path: Path) -> None:
+    """Writes a Parquet file that outlives a crash of the machine."""
+    with path.open("wb") as file:
+        pq.write_table(table, file, compression="zstd")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _write(table: pa.Table, folder: Path) -> str | None:
+    from pyspark import TaskContext
+
+    if table.num_rows == 0:
+        return None
+    task = TaskContext.get()
+    number, attempt = (task.partitionId(), task.taskAttemptId()) if task else (0, 0)
+    name = f"part-{number:05d}-{attempt}.parquet"
+    write_part(table, folder / name)
+    return name

@@ -1,0 +1,95 @@
+"""What one run is asked to do: the command line, checked as a whole before anything is started."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.errors import InvalidArgumentError
+from jobs.labelling.destination import Destination
+from jobs.labelling.header import ImageLimits
+from jobs.labelling.model_source import GraphOnDisk, RegisteredGraph
+from jobs.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class LabellingRequest:
+    """One image set to label.
+
+    Attributes:
+        model: Where graph and labels come from.
+        images: Folder of images, a path or a URL.
+        destination: Where labels and quarantine go.
+        limits: The largest image that is decoded.
+        top_k: Labels given for each image.
+        batch_size: Images inferred at once.
+        input_tensor: The scalar string to feed; None to find it.
+        output_tensor: The scores to fetch; None for `softmax:0`.
+    """
+
+    model: GraphOnDisk | RegisteredGraph
+    images: str
+    destination: Destination
+    limits: ImageLimits
+    top_k: int
+    batch_size: int
+    input_tensor: str | None
+    output_tensor: str | None
+
+
+def request_from(options: argparse.Namespace) -> LabellingRequest:
+    """Turns the command line into a request.
+
+    Raises:
+        InvalidArgumentError: An argument is missing, contradicts another, or is out of range.
+    """
+    for name in ("top_k", "batch_size", "max_megapixels", "max_megabytes"):
+        if not getattr(options, name) > 0:
+            raise InvalidArgumentError(f"--{name.replace('_', '-')}: {getattr(options, name)}; accepted: more than 0")
+    _exactly_one(options.graph, options.model, "--graph or --model")
+    _exactly_one(options.output, options.image_set, "--output, or --image-set with --date")
+    _together(options.graph, "--graph", options.labels, "--labels")
+    _together(options.image_set, "--image-set", options.date, "--date")
+    if options.model_version is not None and not options.model:
+        raise InvalidArgumentError("--model-version: without --model; accepted: --model NAME --model-version N")
+    workspace = Workspace.open(options.workspace)
+    return LabellingRequest(
+        model=RegisteredGraph(options.model, options.model_version, workspace)
+        if options.model
+        else GraphOnDisk(options.graph, options.labels),
+        images=_images(options, workspace),
+        destination=_destination(options, workspace),
+        limits=ImageLimits(options.max_megapixels, options.max_megabytes),
+        top_k=options.top_k,
+        batch_size=options.batch_size,
+        input_tensor=options.input_tensor,
+        output_tensor=options.output_tensor,
+    )
+
+
+def _images(options: argparse.Namespace, workspace: Workspace) -> str:
+    if options.images:
+        return str(options.images)
+    if not options.image_set:
+        raise InvalidArgumentError("--images: missing; accepted: a folder of images, or --image-set with --date")
+    return str(workspace.image_set(options.image_set, options.date))
+
+
+def _destination(options: argparse.Namespace, workspace: Workspace) -> Destination:
+    if options.output:
+        return Destination.in_folder(Path(options.output).expanduser().resolve())
+    day = options.date
+    return Destination.in_workspace(
+        workspace.labels(options.image_set, day), workspace.quarantine(options.image_set, day)
+    )
+
+
+def _exactly_one(one: object, other: object, accepted: str) -> None:
+    if bool(one) == bool(other):
+        problem = "both given" if one else "missing"
+        raise InvalidArgumentError(f"{problem}: exactly one is needed of {accepted}")
+
+
+def _together(one: object, name: str, other: object, other_name: str) -> None:
+    if bool(one) != bool(other):
+        given, missing = (name, other_name) if one else (other_name, name)
+        raise InvalidArgumentError(f"{missing}: missing; {given} needs it")

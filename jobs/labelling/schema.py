@@ -1,0 +1,100 @@
+"""The columns of labels and of quarantine: what every reader of the workspace relies on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from jobs.results import QuarantineReason
+
+LABELS = pa.schema(
+    [
+        pa.field("image", pa.string(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("score", pa.float32(), nullable=False),
+        pa.field("top_k", pa.list_(pa.struct([("label", pa.string()), ("score", pa.float32())])), nullable=False),
+        pa.field("model_name", pa.string(), nullable=False),
+        pa.field("model_version", pa.int32()),
+        pa.field("graph_sha256", pa.string(), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        pa.field("labelled_at", pa.timestamp("us", tz="UTC"), nullable=False),
+    ]
+)
+"""One row per labelled image; `model_version` is null for a graph that is not from the registry."""
+
+QUARANTINE = pa.schema(
+    [
+        pa.field("image", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("detail", pa.string(), nullable=False),
+    ]
+)
+"""One row per image that could not be labelled; `reason` is a `QuarantineReason`."""
+
+
+@dataclass(frozen=True)
+class ModelStamp:
+    """Which model gave a label.
+
+    Attributes:
+        name: The registered model, or the graph file's name without its suffix.
+        version: In the registry; None for a file.
+        graph_sha256: Of the GraphDef, in hexadecimal.
+    """
+
+    name: str
+    version: int | None
+    graph_sha256: str
+
+
+@dataclass(frozen=True)
+class ScoredLabel:
+    """A label and its score, 0 to 1 where the graph ends in a softmax."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """An image with its best labels, best first, at least one; width and height in pixels."""
+
+    image: str
+    top_k: tuple[ScoredLabel, ...]
+    width: int
+    height: int
+    labelled_at: datetime
+
+
+@dataclass(frozen=True)
+class QuarantinedImage:
+    """An image that could not be labelled."""
+
+    image: str
+    reason: QuarantineReason
+    detail: str
+
+
+def labels_table(rows: Sequence[LabelledImage], model: ModelStamp) -> pa.Table:
+    """Puts labelled images into the columns of `LABELS`."""
+    columns = [
+        [row.image for row in rows],
+        [row.top_k[0].label for row in rows],
+        [row.top_k[0].score for row in rows],
+        [[{"label": one.label, "score": one.score} for one in row.top_k] for row in rows],
+        [model.name] * len(rows),
+        [model.version] * len(rows),
+        [model.graph_sha256] * len(rows),
+        [row.width for row in rows],
+        [row.height for row in rows],
+        [row.labelled_at for row in rows],
+    ]
+    return pa.table([pa.array(values, field.type) for values, field in zip(columns, LABELS, strict=True)], LABELS)
+
+
+def quarantine_table(rows: Sequence[QuarantinedImage]) -> pa.Table:
+    """Puts quarantined images into the columns of `QUARANTINE`."""
+    columns = [[row.image for row in rows], [row.reason for row in rows], [row.detail for row in rows]]
+    return pa.table([pa.array(values, pa.string()) for values in columns], QUARANTINE)

@@ -1,0 +1,108 @@
+"""The whole application on a real Spark session, with the stock graph and real photos."""
+
+import json
+import shutil
+
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.errors import InvalidArgumentError, InvalidGraphError
+from jobs.labelling.label import label_images
+from jobs.labelling.schema import LABELS, QUARANTINE
+
+pytestmark = pytest.mark.spark
+
+
+def rows(folder):
+    return {row["image"]: row for row in pq.read_table(folder).to_pylist()}
+
+
+def test_two_executors_of_a_cluster_label_photos_as_the_graph_does_one_at_a_time(
+    spark_submit, cluster, stock, test_data, tmp_path
+):
+    done = spark_submit(
+        *("label_images", *stock, "--images", test_data / "photos", "--output", tmp_path, "--batch-size", 5),
+        conf={"spark.executor.cores": "1", "spark.executor.memory": "512m"},
+        master=cluster.master,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    expected = json.loads((test_data / "stock" / "expected_top5.json").read_text())
+    labels = rows(tmp_path / "labels")
+    assert labels.keys() == expected.keys()
+    for image, best in expected.items():
+        got = labels[image]
+        assert [one["label"] for one in got["top_k"]] == [one["label"] for one in best]
+        assert [one["score"] for one in got["top_k"]] == pytest.approx([one["score"] for one in best], abs=1e-3)
+        assert (got["label"], got["score"]) == (got["top_k"][0]["label"], got["top_k"][0]["score"])
+    grace = labels["grace_hopper.jpg"]
+    assert (grace["model_name"], grace["model_version"]) == ("mobilenet_v2_imagenet_frozen", None)
+    assert pq.read_table(tmp_path / "quarantine").schema.equals(QUARANTINE)
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert (result["images"], result["labelled"], result["quarantined"], result["reasons"]) == (12, 12, 0, {})
+    assert grace["graph_sha256"] == result["graph_sha256"]
+    assert len(list((tmp_path / "labels").glob("*.parquet"))) == 2
+    assert "in batches from ResizeBilinear:0" in done.stdout
+
+
+def test_bad_images_go_to_quarantine_and_unusual_ones_are_labelled(request_for, stock, test_data, tmp_path):
+    folder = tmp_path / "images" / "sub"
+    shutil.copytree(test_data / "photos_bad", folder)
+    request = request_for(
+        *stock,
+        "--images",
+        folder.parent,
+        "--image-set",
+        "odd",
+        "--date",
+        "2026-03-01",
+        "--top-k",
+        2,
+        "--workspace",
+        tmp_path,
+    )
+    result = label_images(request)
+    labels, quarantine = rows(result.labels), rows(result.quarantine)
+    assert {name: row["reason"] for name, row in quarantine.items()} == {
+        "sub/truncated.jpg": "unreadable",
+        "sub/empty.jpg": "empty",
+        "sub/text.jpg": "not_an_image",
+        "sub/bomb_13000x13000.jpg": "too_large",
+        "sub/bomb_20000x20000.jpg": "too_large",
+    }
+    assert "Invalid JPEG data" in quarantine["sub/truncated.jpg"]["detail"]
+    assert labels.keys() == {f"sub/{name}.jpg" for name in ("png_named", "cmyk", "greyscale", "one_pixel")}
+    assert labels["sub/png_named.jpg"]["label"] == "chickadee"
+    assert (labels["sub/png_named.jpg"]["width"], labels["sub/png_named.jpg"]["height"]) == (256, 172)
+    assert all(len(row["top_k"]) == 2 for row in labels.values())
+    assert (result.labelled, result.reasons) == (
+        4,
+        {"too_large": 2, "empty": 1, "not_an_image": 1, "unreadable": 1},
+    )
+    assert result.labels == str(tmp_path / "labels/odd/ds=2026-03-01")
+
+
+def test_a_set_of_only_bad_images_still_has_readable_labels(request_for, stock, test_data, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "empty.jpg").touch()
+    result = label_images(request_for(*stock, "--images", tmp_path / "images", "--output", tmp_path / "out"))
+    assert (result.labelled, result.quarantined) == (0, 1)
+    assert pq.read_table(result.labels).schema.equals(LABELS)
+
+
+def test_a_damaged_graph_is_told_by_the_executor_in_one_line(request_for, stock, test_data, tmp_path):
+    (tmp_path / "damaged.pb").write_bytes(stock[1].read_bytes()[:100_000])
+    request = request_for(
+        "--graph", tmp_path / "damaged.pb", *stock[2:], "--images", test_data / "photos", "--output", tmp_path / "out"
+    )
+    with pytest.raises(InvalidGraphError, match=r"^damaged: not a frozen GraphDef[^\n]*$"):
+        label_images(request)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [".lock"]
+
+
+def test_labels_that_do_not_fit_the_graph_are_refused(request_for, stock, test_data, tmp_path):
+    (tmp_path / "few.txt").write_text("cat\ndog\n")
+    request = request_for(
+        *stock[:2], "--labels", tmp_path / "few.txt", "--images", test_data / "photos", "--output", tmp_path / "out"
+    )
+    with pytest.raises(InvalidArgumentError, match=r"2 lines, but softmax:0 .* gives 1001"):
+        label_images(request)

@@ -1,0 +1,220 @@
+"""Publishing is all or nothing, survives a kill at any step, and belongs to one driver at a time."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.errors import AlreadyRunningError, InvalidArgumentError, PublishError
+from jobs.labelling import exchange, publish
+from jobs.labelling.destination import Destination
+from jobs.labelling.partition import PartFiles, write_part
+from jobs.labelling.publish import check_complete, discard, stage
+from jobs.labelling.schema import (
+    LABELS,
+    QUARANTINE,
+    LabelledImage,
+    ModelStamp,
+    QuarantinedImage,
+    ScoredLabel,
+    labels_table,
+    quarantine_table,
+)
+
+MODEL = ModelStamp("model", None, "0" * 64)
+
+
+def stage_rows(destination, labelled, quarantined=()):
+    staged = stage(destination)
+    rows = [LabelledImage(name, (ScoredLabel("cat", 0.5),), 3, 2, datetime.now(UTC)) for name in labelled]
+    write_part(labels_table(rows, MODEL), staged.labels / "part-00000-1.parquet")
+    bad = [QuarantinedImage(name, "empty", "zero bytes") for name in quarantined]
+    if bad:
+        write_part(quarantine_table(bad), staged.quarantine / "part-00000-1.parquet")
+    return staged, [PartFiles("part-00000-1.parquet", "part-00000-1.parquet" if bad else None)]
+
+
+def publish_rows(destination, labelled, quarantined=()):
+    staged, parts = stage_rows(destination, labelled, quarantined)
+    return publish.publish(destination, staged, parts, [*labelled, *quarantined])
+
+
+def published(destination):
+    return tuple(sorted(pq.read_table(folder)["image"].to_pylist()) for folder in destination.folders)
+
+
+def hidden(destination):
+    return sorted(path.name for path in destination.labels.parent.iterdir() if path.name.startswith(".")) != [".lock"]
+
+
+@pytest.fixture(params=["atomic exchange", "two renames"])
+def way_to_swap(request, monkeypatch):
+    if request.param == "two renames":
+        monkeypatch.setattr(exchange, "_exchange", lambda one, other: False)
+
+
+def test_a_day_is_published_and_running_it_again_replaces_it(destination, way_to_swap):
+    with destination.locked():
+        counts = publish_rows(destination, ["a", "b"], ["c"])
+        assert (counts.labelled, counts.reasons) == (2, ("empty",))
+        assert published(destination) == (["a", "b"], ["c"])
+        publish_rows(destination, ["d"])
+    assert published(destination) == (["d"], [])
+    assert not hidden(destination)
+
+
+def test_empty_labels_and_quarantine_are_still_readable_with_their_columns(destination):
+    with destination.locked():
+        staged = stage(destination)
+        publish.publish(destination, staged, [], [])
+    for folder, schema in zip(destination.folders, (LABELS, QUARANTINE), strict=True):
+        assert pq.read_table(folder).schema.equals(schema)
+
+
+@pytest.mark.parametrize(
+    ("labelled", "quarantined"),
+    [(["a"], []), (["a", "b"], ["b"]), (["a", "b", "b"], []), (["a", "c"], [])],
+    ids=["missing", "in both", "twice", "not in the set"],
+)
+def test_rows_that_do_not_add_up_are_refused(labelled, quarantined):
+    with pytest.raises(PublishError, match="nothing was published"):
+        check_complete(["a", "b"], labelled, quarantined)
+
+
+def test_a_refused_publication_changes_nothing(destination):
+    with destination.locked():
+        publish_rows(destination, ["a"])
+        staged, parts = stage_rows(destination, ["b"])
+        with pytest.raises(PublishError, match="missing: c"):
+            publish.publish(destination, staged, parts, ["b", "c"])
+        discard(destination)
+    assert published(destination) == (["a"], [])
+    assert not hidden(destination)
+
+
+def test_files_of_a_task_that_did_not_finish_are_dropped(destination):
+    with destination.locked():
+        staged, parts = stage_rows(destination, ["a"])
+        rows = [LabelledImage("a", (ScoredLabel("dog", 1.0),), 1, 1, datetime.now(UTC))]
+        write_part(labels_table(rows, MODEL), staged.labels / "part-00000-0.parquet")
+        publish.publish(destination, staged, parts, ["a"])
+    assert pq.read_table(destination.labels)["label"].to_pylist() == ["cat"]
+
+
+class Killed(BaseException):
+    """Stands for a driver that dies here."""
+
+
+def die(*_):
+    raise Killed
+
+
+@pytest.mark.parametrize("first_time", [True, False], ids=["first publication", "replacement"])
+@pytest.mark.parametrize("swaps", [0, 1, 2])
+def test_a_driver_killed_after_the_decision_is_rolled_forward(destination, way_to_swap, monkeypatch, swaps, first_time):
+    done = []
+
+    def swap_then_die(*folders):
+        if len(done) == swaps:
+            raise Killed
+        exchange.swap_in(*folders)
+        done.append(folders)
+
+    with destination.locked():
+        if not first_time:
+            publish_rows(destination, ["old"], ["older"])
+        staged, parts = stage_rows(destination, ["a"], ["b"])
+        with monkeypatch.context() as patched:
+            patched.setattr(publish, "swap_in", swap_then_die)
+            patched.setattr(publish, "discard", die)
+            with pytest.raises(Killed):
+                publish.publish(destination, staged, parts, ["a", "b"])
+    with destination.locked():
+        discarded = stage(destination)
+        assert published(destination) == (["a"], ["b"])
+        assert discarded.labels.is_dir()
+        discard(destination)
+    assert not hidden(destination)
+
+
+def test_a_driver_killed_between_two_renames_is_rolled_forward(destination, monkeypatch):
+    monkeypatch.setattr(exchange, "_exchange", lambda one, other: False)
+    with destination.locked():
+        publish_rows(destination, ["old"])
+        staged, parts = stage_rows(destination, ["a"])
+
+        def die_half_way(new, target, retired):
+            target.rename(retired)
+            raise Killed
+
+        with monkeypatch.context() as patched:
+            patched.setattr(publish, "swap_in", die_half_way)
+            with pytest.raises(Killed):
+                publish.publish(destination, staged, parts, ["a"])
+        stage(destination)
+    assert published(destination) == (["a"], [])
+
+
+def test_a_driver_killed_before_the_decision_is_rolled_back(destination):
+    with destination.locked():
+        publish_rows(destination, ["old"])
+        left, _ = stage_rows(destination, ["a"])
+        stage(destination)
+    assert not left.labels.exists()
+    assert published(destination) == (["old"], [])
+
+
+def test_a_reader_never_misses_the_labels_while_they_are_replaced(destination):
+    if not sys.platform.startswith("linux"):
+        pytest.skip("only Linux exchanges two folders at once")
+    watcher = (
+        "import os, sys\nmissed = seen = 0\nprint('ready', flush=True)\n"
+        "while not os.path.exists(sys.argv[2]):\n    seen += 1\n    missed += not os.path.isdir(sys.argv[1])\nprint(missed)\n"
+    )
+    stop = destination.labels.parent.parent / "stop"
+    with destination.locked():
+        publish_rows(destination, ["a"])
+        command = [sys.executable, "-c", watcher, str(destination.labels), str(stop)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout.readline() == "ready\n"
+            for number in range(20):
+                publish_rows(destination, [str(number)])
+            stop.touch()
+            assert process.stdout.read().strip() == "0"
+
+
+def test_a_second_driver_is_turned_away_and_the_lock_ends_with_its_holder(destination):
+    holder = (
+        "import sys, time\nfrom pathlib import Path\nfrom jobs.labelling.destination import Destination\n"
+        "with Destination.in_folder(Path(sys.argv[1])).locked():\n    print('locked', flush=True)\n    time.sleep(600)\n"
+    )
+    command = [sys.executable, "-c", holder, str(destination.labels.parent)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "locked\n"
+        with pytest.raises(AlreadyRunningError), destination.locked():
+            pass
+        process.kill()
+        process.wait(30)
+    with destination.locked():
+        pass
+
+
+def test_days_of_one_image_set_have_locks_and_journals_of_their_own(tmp_path):
+    days = [
+        Destination.in_workspace(tmp_path / "labels" / day, tmp_path / "quarantine" / day) for day in ("ds=1", "ds=2")
+    ]
+    with days[0].locked(), days[1].locked():
+        publish_rows(days[0], ["a"])
+        publish_rows(days[1], ["b"])
+    assert [published(day) for day in days] == [(["a"], []), (["b"], [])]
+
+
+def test_an_unwritable_destination_is_an_argument_to_mend(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(InvalidArgumentError, match="cannot be written"),
+        Destination.in_folder(tmp_path / "file").locked(),
+    ):
+        pass
