@@ -1,0 +1,80 @@
+# `make demo` shows Atoll on this machine; it needs Python 3.11, Java 17 and a package index.
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+UV := $(VENV)/bin/uv
+UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements-dev.txt)
+JAVA_VERSION := 17
+# Addresses of indexes and folders of wheels belong to a machine, not into a lock.
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links
+
+RUNTIME := $(VENV)/.installed-runtime
+DEV := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo up down status test lint lock clean java
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+demo: $(RUNTIME) java ## tune a model and label images with it, in Airflow, then stop everything
+	@exec $(PYTHON) -m local demo
+
+up: $(RUNTIME) java ## start PostgreSQL, Airflow and MLflow, and print their addresses
+	@exec $(PYTHON) -m local up
+
+down: ## stop everything, whatever state it is in
+	@test -x $(PYTHON) || { echo "Atoll was never started here."; exit 0; }; exec $(PYTHON) -m local down
+
+status: ## say what runs; exit status 3 (make says 2) when the stack is down
+	@test -x $(PYTHON) || { echo "Atoll is down."; exit 3; }; exec $(PYTHON) -m local status
+
+test: $(DEV) java ## run the tests
+	@exec $(PYTHON) -m pytest
+
+lint: $(DEV) ## check style and types
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+lock: $(UV) ## resolve requirements.in and requirements-dev.in anew
+	$(COMPILE) --override requirements-overrides.txt requirements.in -o requirements.txt
+	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+
+clean: down ## remove the virtual environment and every cache; the workspace stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The development environment holds everything that runs, so it also counts as the runtime one.
+$(RUNTIME): requirements.txt requirements-dev.txt | $(UV)
+	@if test -e $(DEV); then $(UV) pip sync --quiet --python $(PYTHON) requirements.txt requirements-dev.txt && touch $(DEV); \
+	else echo "installing requirements.txt into $(VENV)"; $(UV) pip sync --quiet --python $(PYTHON) requirements.txt; fi
+	@touch $@
+
+$(DEV): requirements.txt requirements-dev.txt | $(UV)
+	@echo "installing requirements.txt and requirements-dev.txt into $(VENV)"
+	@$(UV) pip sync --quiet --python $(PYTHON) requirements.txt requirements-dev.txt
+	@touch $(RUNTIME) $@
+
+$(UV):
+	@for python in python3.11 python3; do \
+	  if $$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then \
+	    $$python -m venv $(VENV) && exec $(PYTHON) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
+	  fi; \
+	done; echo "Atoll needs Python 3.11 with its venv module (Debian, Ubuntu: apt-get install python3.11-venv)" >&2; exit 1
+
+java:
+	@if test -z "$$JAVA_HOME" && ! command -v java >/dev/null 2>&1; then \
+	  if test "$$(id -u)" = 0 && command -v apt-get >/dev/null 2>&1; then \
+	    echo "installing Java $(JAVA_VERSION)"; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq openjdk-$(JAVA_VERSION)-jre-headless >/dev/null; \
+	  else \
+	    echo "Spark needs Java $(JAVA_VERSION) or later (Debian, Ubuntu: apt-get install openjdk-$(JAVA_VERSION)-jre-headless)" >&2; exit 1; \
+	  fi; \
+	fi
+	@java=$${JAVA_HOME:+$$JAVA_HOME/bin/}java; \
+	version=$$($$java -version 2>&1 | sed -n 's/.*version "\(1\.\)\{0,1\}\([0-9]*\).*/\2/p' | head -n 1); \
+	if test "$${version:-0}" -lt $(JAVA_VERSION); then \
+	  echo "$$java is Java $${version:-unknown}; Spark needs $(JAVA_VERSION) or later" >&2; exit 1; \
+	fi

@@ -1,0 +1,146 @@
+"""The demonstration: tune a model on scikit-learn's digits, then label images with it, all through Airflow."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from rich.console import Console
+
+from jobs.datasets.dataset import Dataset
+from jobs.results import LabelledImageSet, PreparedDataset, Promotion, SelectedModel, TunedStudy
+from jobs.tuning.leaderboard import read_leaderboard
+from jobs.workspace import Workspace
+from local.environment import USER
+from local.processes import ProcessRecord
+from local.progress import Display, open_display
+from local.rest import Airflow
+from local.runs import follow, wait_for_dags
+from local.settings import Settings
+from local.stack import Stack
+from local.summary import Summary
+
+TUNE = "tune_model"
+LABEL = "label_images"
+
+NAME = "digits"
+"""The experiment, the model and the image set."""
+
+DAMAGED = 6
+"""Files among the images that no one can label."""
+
+
+@dataclass(frozen=True)
+class TunedModel:
+    """What the run of `tune_model` gave."""
+
+    dataset: PreparedDataset
+    study: TunedStudy
+    selected: SelectedModel
+    promotion: Promotion
+
+
+def run_demo(settings: Settings) -> None:
+    """Runs the demonstration and prints its summary; stops everything that it started, however it ends.
+
+    Raises:
+        AtollError: A part does not start, or a run fails.
+    """
+    began = time.monotonic()
+    console = Console()
+    with open_display(console) as display, _stack(settings, display) as (airflow, since):
+        wait_for_dags(airflow, (TUNE, LABEL), since)
+        tuned = _tune(airflow, display)
+        day, truth = _write_images(settings.workspace, tuned.dataset)
+        display.say(f"{len(truth)} images that no split holds, and {DAMAGED} damaged files, are the image set of {day}")
+        labelled = _label(airflow, display)
+        display.say("counting the labels that are right")
+        summary = Summary(
+            leaderboard=read_leaderboard(Path(tuned.study.folder)),
+            study=tuned.study,
+            selected=tuned.selected,
+            promotion=tuned.promotion,
+            labelled=labelled,
+            right=count_right(Path(labelled.labels), truth),
+            places=_places(settings, tuned, labelled),
+            seconds=time.monotonic() - began,
+        )
+    for line in ("", *summary.lines()):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def count_right(labels: Path, truth: dict[str, str]) -> int:
+    """Counts the labels that equal the true class.
+
+    Args:
+        labels: Folder of Parquet files with the columns `image` and `label`.
+        truth: The true class of each image, by file name.
+    """
+    from pyarrow import dataset
+
+    table = dataset.dataset(labels, format="parquet", partitioning=None).to_table(columns=["image", "label"])
+    rows = zip(table["image"].to_pylist(), table["label"].to_pylist(), strict=True)
+    return sum(truth.get(Path(image).name) == str(label) for image, label in rows)
+
+
+def _tune(airflow: Airflow, display: Display) -> TunedModel:
+    run = follow(airflow, TUNE, {"experiment": NAME}, display)
+    return TunedModel(
+        dataset=airflow.result(run, "prepare_dataset", PreparedDataset),
+        study=airflow.result(run, "tune_model", TunedStudy),
+        selected=airflow.result(run, "select_model", SelectedModel),
+        promotion=airflow.result(run, "promote_model", Promotion),
+    )
+
+
+def _label(airflow: Airflow, display: Display) -> LabelledImageSet:
+    conf = {"model": NAME, "model_version": None, "image_set": NAME}
+    run = follow(airflow, LABEL, conf, display)
+    return airflow.result(run, "label_images", LabelledImageSet)
+
+
+def _write_images(workspace: Workspace, prepared: PreparedDataset) -> tuple[date, dict[str, str]]:
+    """Writes today's image set; gives the day and the true class of each good image."""
+    from jobs.datasets.sample_images import write_digits_image_set
+
+    manifest = Dataset.model_validate_json((Path(prepared.folder) / "dataset.json").read_text())
+    day = datetime.now(UTC).date()
+    truth = write_digits_image_set(workspace.image_set(NAME, day), manifest.held_out, DAMAGED)
+    return day, {image: manifest.classes[number] for image, number in truth.items()}
+
+
+def _places(settings: Settings, tuned: TunedModel, labelled: LabelledImageSet) -> list[tuple[str, str]]:
+    places = [
+        ("data set", tuned.dataset.folder),
+        ("study", tuned.study.folder),
+        ("frozen graph", tuned.selected.graph),
+        ("labels", labelled.labels),
+        ("quarantine", labelled.quarantine),
+        ("logs", str(settings.logs)),
+        ("to look around in Airflow and MLflow", "make up"),
+    ]
+    return [
+        (what, os.path.relpath(where) if Path(where).is_relative_to(Path.cwd()) else where) for what, where in places
+    ]
+
+
+@contextmanager
+def _stack(settings: Settings, display: Display) -> Iterator[tuple[Airflow, datetime | None]]:
+    """Gives Airflow, and since when it must have read the DAGs; stops what it started."""
+    stack = Stack(settings, display.say)
+    began = datetime.now(UTC)
+    state, started = stack.up(owner=ProcessRecord.of(os.getpid()), mlflow=False)
+    try:
+        display.say(f"Airflow is up at {state.airflow_url}" + ("" if started else ", as it was before"))
+        airflow = Airflow(state.airflow_url, USER, stack.secrets.admin_password)
+        try:
+            yield airflow, began if started else None
+        finally:
+            airflow.close()
+    finally:
+        if started:
+            display.say("stopping everything")
+            stack.down()

@@ -1,0 +1,50 @@
+"""DAGs that the tests of the local stack trigger."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from airflow.sdk import dag, task
+
+
+@dag(schedule=None)
+def steps():
+    @task
+    def count():
+        for number in range(3):
+            sys.stdout.write(f"progress: {number + 1} of 3\n")
+        return {"name": "digits", "accuracy": 0.5}
+
+    @task
+    def after(counted):
+        return counted["accuracy"]
+
+    after(count())
+
+
+@dag(schedule=None)
+def breaks():
+    @task
+    def stumble():
+        sys.stdout.write("about to stumble\n")
+        raise ValueError("the floor is wet")
+
+    stumble()
+
+
+@dag(schedule=None, params={"file": ""})
+def naps():
+    @task
+    def nap(params=None):
+        # As spark-submit's JVM and driver may: in a session of its own, deaf to SIGTERM.
+        command = ["sh", "-c", "trap '' TERM; while true; do sleep 1; done"]
+        sleeper = subprocess.Popen(command, start_new_session=True)
+        Path(params["file"]).write_text(str(sleeper.pid))
+        sleeper.wait()
+
+    nap()
+
+
+steps()
+breaks()
+naps()
