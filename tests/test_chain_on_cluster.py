@@ -1,0 +1,177 @@
+"""The whole night on real parts: Airflow runs both DAGs on a standalone cluster of two workers, with real MNIST."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from jobs.datasets.mnist import read_mnist
+from jobs.registry.final_test import encode_images
+from jobs.results import LabelledImageSet, PreparedDataset, Promotion, SelectedModel, TunedStudy
+from jobs.tuning.leaderboard import read_leaderboard
+from jobs.workspace import REPOSITORY, Workspace, file_name
+from local.environment import USER
+from local.processes import ProcessRecord
+from local.progress import PlainDisplay
+from local.rest import Airflow, Run
+from local.runs import follow, wait_for_dags
+from local.settings import Settings
+from local.stack import Stack
+from tests.conftest import read_json
+from tests.standalone_cluster import Cluster
+
+pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.timeout(1800)]
+
+LABELLED = 200
+
+
+@dataclass(frozen=True)
+class Night:
+    """What both DAG runs left.
+
+    Attributes:
+        workspace: Where everything lies.
+        shown: The lines that a person who watched has seen.
+        tuning: The run of `tune_model`.
+        labelling: The run of `label_images`.
+        truth: The true class of each image, by name; a damaged file has none.
+    """
+
+    workspace: Workspace
+    shown: list[str]
+    tuning: Run
+    labelling: Run
+    prepared: PreparedDataset
+    tuned: TunedStudy
+    selected: SelectedModel
+    promotion: Promotion
+    labelled: LabelledImageSet
+    truth: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def night(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, test_data: Path) -> Iterator[Night]:
+    """Starts the stack, runs `tune_model` and then `label_images` on MNIST, and stops the stack."""
+    experiments = tmp_path_factory.mktemp("experiments")
+    mnist = yaml.safe_load((REPOSITORY / "experiments" / "mnist.yaml").read_text())
+    mnist["dataset"]["folder"] = str(test_data / "mnist")
+    mnist["search"] = {"learning_rate": [0.001, 0.002], "neurons": [128]}
+    mnist["budget"] = {"epochs": 2}
+    (experiments / "mnist.yaml").write_text(yaml.safe_dump(mnist))
+    stack = Stack(
+        Settings.from_environment(
+            {
+                "ATOLL_HOME": str(tmp_path_factory.mktemp("night")),
+                "ATOLL_SPARK_MASTER": cluster.master,
+                "ATOLL_EXPERIMENTS": str(experiments),
+            }
+        )
+    )
+    try:
+        state, _ = stack.up(owner=ProcessRecord.of(os.getpid()), mlflow=False)  # nothing runs by its schedule
+        airflow = Airflow(state.airflow_url, USER, stack.secrets.admin_password)
+        wait_for_dags(airflow, ["tune_model", "label_images"], None)
+        yield run_night(airflow, stack.settings.workspace, test_data / "mnist")
+        airflow.close()
+    finally:
+        stack.down()
+
+
+def run_night(airflow: Airflow, workspace: Workspace, mnist: Path) -> Night:
+    shown: list[str] = []
+    display = PlainDisplay(shown.append)
+    tuning = follow(airflow, "tune_model", {"experiment": "mnist", "executor_cores": 1}, display)
+    truth = write_images(workspace.image_set("mnist", tuning.run_after.date()), mnist)
+    conf = {
+        "image_set": "mnist",
+        "model": "mnist",
+        "executor_cores": 1,
+        "top_k": 3,
+    }
+    labelling = follow(airflow, "label_images", conf, display)
+    return Night(
+        workspace,
+        shown,
+        tuning,
+        labelling,
+        prepared=airflow.result(tuning, "prepare_dataset", PreparedDataset),
+        tuned=airflow.result(tuning, "tune_model", TunedStudy),
+        selected=airflow.result(tuning, "select_model", SelectedModel),
+        promotion=airflow.result(tuning, "promote_model", Promotion),
+        labelled=airflow.result(labelling, "label_images", LabelledImageSet),
+        truth=truth,
+    )
+
+
+def write_images(folder: Path, mnist: Path) -> dict[str, str]:
+    """Writes the last images of MNIST's published test split as PNG, and one that is cut short."""
+    source = read_mnist(mnist)
+    folder.mkdir(parents=True)
+    truth = {}
+    encoded = list(encode_images(source.images[-LABELLED:]))
+    for number, (content, label) in enumerate(zip(encoded, source.labels[-LABELLED:], strict=True)):
+        (folder / f"{number:03}.png").write_bytes(content)
+        truth[f"{number:03}.png"] = source.classes[label]
+    (folder / "cut.png").write_bytes(encoded[0][:60])
+    return truth
+
+
+def test_the_champion_is_right_on_98_5_percent_of_the_published_test_split(night: Night) -> None:
+    assert (night.prepared.train, night.prepared.validation, night.prepared.test) == (54_000, 6_000, 10_000)
+    assert night.selected.test_images == 10_000
+    assert night.selected.winner.accuracy >= 0.985
+    assert night.promotion.promoted
+    assert night.promotion.champion_version == night.selected.model_version == 1
+
+
+def test_both_executors_run_trials_and_never_two_at_once_on_one(night: Night) -> None:
+    trials = read_leaderboard(Path(night.tuned.folder)).trials
+    assert len(trials) == night.tuned.complete == 3, "two of the grid, and the default hyperparameters"
+    executors = {trial.executor for trial in trials}
+    assert executors == set(night.tuned.executors)
+    assert len(executors) == 2
+    for executor in executors:
+        spans = sorted((trial.started_at, trial.finished_at) for trial in trials if trial.executor == executor)
+        for (_, ended), (began, _) in itertools.pairwise(spans):
+            assert began >= ended, f"two trials at once on {executor}"
+
+
+def test_each_step_leaves_its_result_in_its_run_folder_and_hands_the_same_on(night: Night) -> None:
+    for run, task, handed_on in (
+        (night.tuning, "prepare_dataset", night.prepared),
+        (night.tuning, "tune_model", night.tuned),
+        (night.tuning, "select_model", night.selected),
+        (night.labelling, "label_images", night.labelled),
+    ):
+        folder = night.workspace.root / "runs" / run.dag / file_name(run.id) / task
+        assert read_json(folder / "result.json") == handed_on.model_dump(mode="json")
+
+
+def test_one_lineage_runs_from_the_data_set_to_each_label(night: Night) -> None:
+    assert night.selected.dataset_fingerprint == night.prepared.fingerprint
+    assert night.selected.study == night.tuned.study
+    rows = pq.read_table(night.labelled.labels).to_pylist()
+    assert {(row["model_name"], row["model_version"], row["graph_sha256"]) for row in rows} == {
+        ("mnist", night.selected.model_version, night.selected.graph_sha256)
+    }
+
+
+def test_every_image_of_the_day_is_labelled_or_in_quarantine(night: Night) -> None:
+    root = night.workspace.root
+    assert night.labelled.labels == str(root / "labels" / "mnist" / f"ds={night.labelling.run_after.date()}")
+    labels = {row["image"]: row for row in pq.read_table(night.labelled.labels).to_pylist()}
+    quarantine = pq.read_table(night.labelled.quarantine).to_pylist()
+    assert labels.keys() == night.truth.keys()
+    assert [(row["image"], row["reason"]) for row in quarantine] == [("cut.png", "unreadable")]
+    assert all(len(row["top_k"]) == 3 for row in labels.values())
+    right = sum(labels[image]["label"] == label for image, label in night.truth.items())
+    assert right >= 0.95 * LABELLED
+
+
+def test_a_person_who_watches_sees_progress_with_the_best_so_far(night: Night) -> None:
+    assert any("tune_model.tune_model: 3/3 trials" in line and "best" in line for line in night.shown)
