@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
 
+_SHOWN_AS_TRAINING = {"mlflow.experimentKind": "custom_model_development"}
+"""Without it MLflow's UI opens an experiment on pages about chat traces instead of on its runs."""
+
 
 def open_client(workspace: Workspace) -> "MlflowClient":
     """Opens MLflow at `MLFLOW_TRACKING_URI` (a server or a database), else in an SQLite file in the workspace.
@@ -53,7 +56,7 @@ def experiment_id(client: "MlflowClient", workspace: Workspace, name: str) -> st
         served = client.tracking_uri.startswith(("http:", "https:", "databricks"))
         location = None if served else (workspace.artifacts / "artifacts" / name).as_uri()
         try:
-            return str(client.create_experiment(name, artifact_location=location))
+            return str(client.create_experiment(name, artifact_location=location, tags=_SHOWN_AS_TRAINING))
         except MlflowException:  # another driver made it in between
             known = client.get_experiment_by_name(name)
             if known is None:
