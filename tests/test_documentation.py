@@ -1,0 +1,57 @@
+"""What the documentation shows can be done as it is written."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from jobs.errors import InvalidExperimentError
+from jobs.experiment import load_experiment
+from jobs.results import QuarantineReason
+from jobs.workspace import REPOSITORY
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_and_picture_leads_to_a_file(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)", page.read_text())
+    local = [link for link in links if not link.startswith("http")]
+    assert [link for link in local if not (page.parent / link).exists()] == []
+
+
+def test_the_experiment_on_the_page_is_valid_and_its_mistake_is_told_as_the_page_says(tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs" / "adding-an-experiment.md").read_text()
+    found = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert found
+    path = tmp_path / "wide.yaml"
+    path.write_text(found[1])
+    experiment = load_experiment(path)
+    assert len(experiment.search.grid(experiment.default)) == 31
+    path.write_text(found[1].replace("low: 0.0003, high: 0.03", "low: 0.03, high: 0.0003"))
+    with pytest.raises(InvalidExperimentError) as mistake:
+        load_experiment(path)
+    assert str(mistake.value).replace(str(tmp_path), "experiments") in text
+
+
+def test_every_variable_in_the_readme_is_read_somewhere() -> None:
+    code = "".join(
+        path.read_text()
+        for folder in ("jobs", "dags", "plugins", "local", "tests")
+        for path in (REPOSITORY / folder).rglob("*.py")
+    )
+    named = set(re.findall(r"`(ATOLL_\w+)`", (REPOSITORY / "README.md").read_text()))
+    assert named
+    assert [name for name in sorted(named) if f'"{name}"' not in code] == []
+
+
+def test_every_quarantine_reason_is_explained() -> None:
+    text = (REPOSITORY / "docs" / "architecture.md").read_text()
+    assert [reason for reason in QuarantineReason.__args__ if f"| `{reason}` |" not in text] == []
+
+
+def test_every_make_target_that_the_readme_names_exists() -> None:
+    targets = set(re.findall(r"^(\w+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"\bmake (\w+)", (REPOSITORY / "README.md").read_text()))
+    assert named
+    assert named <= targets
