@@ -153,12 +153,9 @@ def test_down_finds_orphans_even_without_the_state_file(up: CommandLine) -> None
     assert "was down already" in up.run("down").stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_demo_leaves_nothing_running(
-    commands: CommandLine, tmp_path: Path, number: signal.Signals
-) -> None:
-    assert commands.run("down").returncode == 0
-    nap = tmp_path / "nap"
+def napping_demo(commands: CommandLine, folder: Path) -> "tuple[subprocess.Popen[str], Path]":
+    """Starts a demo whose DAG never ends, and waits until its task runs; gives the demo and the file with its task's number."""
+    nap = folder / "nap"
     demo = subprocess.Popen(
         [sys.executable, "-m", "tests.local.interrupted_demo"],
         cwd=REPOSITORY,
@@ -168,6 +165,15 @@ def test_an_interrupted_demo_leaves_nothing_running(
         stderr=subprocess.PIPE,
     )
     poll(lambda: nap.exists() and nap.read_text(), seconds=120)
+    return demo, nap
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_demo_leaves_nothing_running(
+    commands: CommandLine, tmp_path: Path, number: signal.Signals
+) -> None:
+    assert commands.run("down").returncode == 0
+    demo, nap = napping_demo(commands, tmp_path)
     sleeper = psutil.Process(int(nap.read_text()))
     assert sleeper.is_running()
     demo.send_signal(number)
@@ -180,20 +186,12 @@ def test_an_interrupted_demo_leaves_nothing_running(
 
 def test_a_killed_demo_is_cleared_away_by_down(commands: CommandLine, tmp_path: Path) -> None:
     assert commands.run("down").returncode == 0
-    nap = tmp_path / "nap"
-    demo = subprocess.Popen(
-        [sys.executable, "-m", "tests.local.interrupted_demo"],
-        cwd=REPOSITORY,
-        env=commands.environment | {"NAP_FILE": str(nap)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    poll(lambda: nap.exists() and nap.read_text(), seconds=120)
+    demo, _ = napping_demo(commands, tmp_path)
     busy = commands.run("up")
     assert busy.returncode == 1
     assert "a demo is running" in busy.stderr
     demo.kill()
-    demo.wait()
+    demo.communicate()
     assert commands.run("down").returncode == 0
     assert left_running(commands) == []
 
