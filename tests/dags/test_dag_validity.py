@@ -1,0 +1,154 @@
+"""Every DAG is what the person on call expects, and parses without loading the engines."""
+
+import copy
+import itertools
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG, CronDataIntervalTimetable
+
+from jobs.experiment import experiment_names
+from jobs.workspace import REPOSITORY
+
+NAMES = ["label_images", "tune_model"]
+
+INTERVAL_START = datetime(2026, 3, 1, 4, tzinfo=UTC)
+RUN_AFTER = datetime(2026, 5, 7, 9, 30, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def bag() -> DagBag:
+    return DagBag(REPOSITORY / "dags")
+
+
+@pytest.fixture(params=NAMES)
+def dag(bag: DagBag, request: pytest.FixtureRequest) -> DAG:
+    return bag.dags[request.param]
+
+
+def test_every_file_is_imported_without_error(bag: DagBag) -> None:
+    assert bag.import_errors == {}
+    assert sorted(bag.dags) == NAMES
+    assert {Path(dag.fileloc).stem for dag in bag.dags.values()} == {
+        path.stem for path in (REPOSITORY / "dags").glob("*.py")
+    }
+
+
+def test_the_run_book_speaks_to_the_person_on_call(dag: DAG) -> None:
+    assert len(dag.doc_md or "") > 400
+    assert dag.description
+    assert "atoll" in dag.tags
+
+
+def test_every_task_has_an_owner_retries_and_an_end(dag: DAG) -> None:
+    for task in dag.tasks:
+        assert task.owner == "atoll"
+        assert task.retries >= 1
+        assert task.execution_timeout <= timedelta(hours=12)
+
+
+def test_the_schedule_gives_each_run_a_whole_day_and_nothing_is_caught_up_unasked(dag: DAG) -> None:
+    assert isinstance(dag.timetable, CronDataIntervalTimetable)
+    assert not dag.catchup
+    assert dag.max_active_runs == 1
+
+
+def test_everything_that_a_person_may_change_says_what_it_is(dag: DAG) -> None:
+    for name in dag.params:
+        schema = dag.params.get_param(name).schema
+        assert schema.get("title"), name
+        assert schema.get("description_md"), name
+    dag.params.validate()
+
+
+def test_the_experiments_of_the_folder_can_be_chosen(bag: DagBag) -> None:
+    assert bag.dags["tune_model"].params.get_param("experiment").schema["enum"] == experiment_names()
+    assert bag.dags["label_images"].params.get_param("model").schema["enum"] == experiment_names()
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "param", "good", "bad"),
+    [
+        ("label_images", "model_version", [None, 1, 7], [0, "new", 1.5]),
+        ("label_images", "top_k", [1, 100], [0, 101]),
+        ("label_images", "image_set", ["photos"], ["", 3]),
+        ("tune_model", "experiment", ["digits", "mnist"], ["nosuch", None]),
+        ("tune_model", "executor_cores", [None, 1], [0, "two"]),
+        ("tune_model", "executor_memory", [None, "512m", "2g"], ["2", "2 GB"]),
+    ],
+)
+def test_the_form_accepts_what_makes_sense_and_nothing_else(
+    bag: DagBag, dag_id: str, param: str, good: list[object], bad: list[object]
+) -> None:
+    field = copy.deepcopy(bag.dags[dag_id].params.get_param(param))  # resolving keeps the value
+    for value in good:
+        assert field.resolve(value) == value
+    for value in bad:
+        with pytest.raises(ValueError, match="Failed validating"):
+            field.resolve(value)
+
+
+def test_the_steps_follow_each_other(bag: DagBag) -> None:
+    dag = bag.dags["tune_model"]
+    order = ["prepare_dataset", "tune_model", "select_model", "promote_model"]
+    assert [task.task_id for task in dag.topological_sort()] == order
+    for before, after in itertools.pairwise(order):
+        assert dag.task_dict[after].upstream_task_ids == {before}
+
+
+@pytest.mark.parametrize(
+    ("data_interval_start", "day"), [(INTERVAL_START, "2026-03-01"), (None, "2026-05-07")], ids=["scheduled", "by hand"]
+)
+def test_a_run_labels_the_day_of_its_interval_else_the_day_of_its_trigger(
+    bag: DagBag, data_interval_start: datetime | None, day: str
+) -> None:
+    assert rendered(bag, "label_images", data_interval_start)["date"] == day
+
+
+def test_an_empty_field_of_the_form_is_left_to_the_jobs_own_default(bag: DagBag) -> None:
+    arguments = rendered(bag, "label_images", None)
+    assert (arguments["model"], arguments["model-version"], arguments["top-k"]) == ("digits", "None", "5")
+
+
+def rendered(bag: DagBag, dag_id: str, data_interval_start: datetime | None) -> dict[str, str]:
+    dag = bag.dags[dag_id]
+    task = dag.task_dict[dag_id]
+    run = SimpleNamespace(data_interval_start=data_interval_start, run_after=RUN_AFTER)
+    context = {"dag_run": run, "params": dag.params.dump()}
+    return task.render_template(task.arguments, context, dag.get_template_env())
+
+
+def test_a_study_is_named_after_its_run_so_that_a_retry_finds_it(bag: DagBag) -> None:
+    task = bag.dags["tune_model"].task_dict["select_model"]
+    context = {
+        "run_id": "scheduled__2026-03-01T01:00:00+00:00",
+        "params": {"experiment": "digits"},
+        **task.dag.user_defined_macros,
+    }
+    study = task.render_template(task.arguments, context, task.dag.get_template_env())["study"]
+    assert study == "digits-scheduled__2026-03-01T01-00-00-00-00"
+
+
+def test_reading_the_dags_loads_neither_tensorflow_nor_spark_nor_mlflow() -> None:
+    code = (
+        "import runpy, sys\n"
+        "for name in ('tune_model', 'label_images'): runpy.run_path(f'dags/{name}.py')\n"
+        "heavy = {'tensorflow', 'keras', 'pyspark', 'mlflow', 'optuna', 'pandas'}\n"
+        "sys.exit(str(sorted(heavy & set(sys.modules))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'plugins'}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stderr.strip().splitlines()[-1] == "[]", done.stderr
