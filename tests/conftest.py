@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,11 @@ import pytest
 from tests.standalone_cluster import Cluster, standalone_cluster
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Airflow makes its home when it is first imported: before any fixture.
+_airflow_home = tempfile.TemporaryDirectory(prefix="atoll-airflow-")
+os.environ["AIRFLOW_HOME"] = _airflow_home.name
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 
 @pytest.fixture(scope="session", autouse=True)
