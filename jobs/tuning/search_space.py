@@ -42,11 +42,17 @@ class Range(BaseModel, Generic[Value]):
             raise ValueError("steps is missing; accepted for a grid: a list of values, or low, high and steps")
         transform, inverse = (math.log, math.exp) if self.log else (float, float)
         low, high = transform(self.low), transform(self.high)
-        points = [inverse(low + (high - low) * step / (self.steps - 1)) for step in range(self.steps)]
-        points[0], points[-1] = float(self.low), float(self.high)
+        points = [self.low]
+        for step in range(1, self.steps - 1):
+            points.append(self._readable(inverse(low + (high - low) * step / (self.steps - 1))))
+        points.append(self.high)
+        return list(dict.fromkeys(points))
+
+    def _readable(self, point: float) -> Value:
+        """Rounds a number to one that people write, within the interval."""
         number = type(self.low)
-        rounded = (round(point) if number is int else float(f"{point:.6g}") for point in points)
-        return list(dict.fromkeys(number(point) for point in rounded))
+        rounded = number(round(point) if number is int else float(f"{point:.6g}"))
+        return min(max(rounded, self.low), self.high)
 
 
 def _kind(value: Any) -> str:
