@@ -12,6 +12,8 @@ def use_cores(cores: int) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
-    if tf.config.threading.get_intra_op_parallelism_threads() != cores:
+    try:
         tf.config.threading.set_intra_op_parallelism_threads(cores)
         tf.config.threading.set_inter_op_parallelism_threads(cores)
+    except RuntimeError:
+        return  # it has begun in this process, and its threads can no longer be changed
