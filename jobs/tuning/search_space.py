@@ -59,10 +59,7 @@ def _kind(value: Any) -> str:
     return "values" if isinstance(value, list) else "range"
 
 
-_Values = Annotated[
-    Annotated[list[Value], Field(min_length=1), Tag("values")] | Annotated[Range[Value], Tag("range")],
-    Discriminator(_kind),
-]
+_SOME, _VALUES, _RANGE, _EITHER = Field(min_length=1), Tag("values"), Tag("range"), Discriminator(_kind)
 
 
 class SearchSpace(BaseModel):
@@ -70,11 +67,20 @@ class SearchSpace(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    layers: _Values[Layers] | None = None
-    neurons: _Values[Neurons] | None = None
-    learning_rate: _Values[LearningRate] | None = None
-    batch_size: _Values[BatchSize] | None = None
-    dropout: _Values[Dropout] | None = None
+    layers: Annotated[Annotated[list[Layers], _SOME, _VALUES] | Annotated[Range[Layers], _RANGE], _EITHER] | None = None
+    neurons: Annotated[Annotated[list[Neurons], _SOME, _VALUES] | Annotated[Range[Neurons], _RANGE], _EITHER] | None = (
+        None
+    )
+    learning_rate: (
+        Annotated[Annotated[list[LearningRate], _SOME, _VALUES] | Annotated[Range[LearningRate], _RANGE], _EITHER]
+        | None
+    ) = None
+    batch_size: (
+        Annotated[Annotated[list[BatchSize], _SOME, _VALUES] | Annotated[Range[BatchSize], _RANGE], _EITHER] | None
+    ) = None
+    dropout: Annotated[Annotated[list[Dropout], _SOME, _VALUES] | Annotated[Range[Dropout], _RANGE], _EITHER] | None = (
+        None
+    )
 
     @field_validator("*")
     @classmethod

@@ -108,6 +108,13 @@ def test_a_valid_experiment_says_what_was_written(tmp_path: Path) -> None:
             {"low": 0, "high": 0.5, "log": True, "steps": 3},
             "search.dropout: low (0) has no logarithm",
         ),
+        ("search.learning_rate", {"low": -1, "high": 1, "steps": 3}, "search.learning_rate.low: -1: input should be"),
+        ("search.dropout", {"low": 0, "high": 1, "steps": 3}, "search.dropout.high: 1: input should be less than 1"),
+        (
+            "search.neurons",
+            {"low": 0.5, "high": 4, "steps": 3},
+            "search.neurons.low: 0.5: input should be a valid integer",
+        ),
         ("search.neurons", {"low": 1, "high": 9}, "search.neurons: steps is missing; accepted for strategy grid: "),
         ("search.neurons", {"low": 1, "high": 9, "steps": 1}, "search.neurons.steps: 1: "),
         ("search.neurons", {"low": 1, "steps": 2}, "search.neurons.high: missing"),

@@ -50,3 +50,12 @@ def test_every_range_is_sorted_and_stays_within_its_ends(low: float, factor: flo
     assert points[0] == low
     assert math.isclose(points[-1], low * factor)
     assert len(points) <= steps
+
+
+def test_a_range_that_is_written_in_whole_numbers_is_still_one_of_the_hyperparameters_kind() -> None:
+    space = SearchSpace.model_validate(
+        {"dropout": {"low": 0, "high": 0.5, "steps": 3}, "layers": {"low": 1, "high": 3, "steps": 3}}
+    )
+    assert {(point.dropout, point.layers) for point in space.grid(DEFAULT)} == {
+        (dropout, layers) for dropout in (0.0, 0.25, 0.5) for layers in (1, 2, 3)
+    }
