@@ -33,7 +33,6 @@ def open_client(workspace: Workspace) -> "MlflowClient":
         workspace.artifacts.mkdir(parents=True, exist_ok=True)
         uri = f"sqlite:///{workspace.artifacts / 'mlflow.db'}"
     try:
-        mlflow.set_tracking_uri(uri)
         client = mlflow.MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, requests.RequestException, ModuleNotFoundError) as error:
