@@ -13,6 +13,9 @@ from jobs.models.hyperparameters import Architecture, Hyperparameters
 from jobs.tuning.search_space import SearchSpace
 from jobs.workspace import REPOSITORY
 
+Strategy = Literal["grid", "sparse", "tpe"]
+"""`grid`: every combination. `sparse`: points that cover the space evenly. `tpe`: each proposed from the scores so far."""
+
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -88,10 +91,30 @@ class Budget(_Section):
     """How much a study may spend.
 
     Attributes:
-        epochs: Passes over the training split in each trial, 1 to 10000.
+        epochs: Passes over the training split in a complete trial, 1 to 10000.
+        trials: Points to try, the default hyperparameters among them; a grid has its own number.
+        minutes: Wall-clock time after which nothing new is begun; None sets no limit.
+        trial_minutes: Time that one trial may take in all, seen at the end of each epoch; None sets no limit.
+        target: Validation accuracy, above 0, at most 1, at which the study ends; None looks for the best.
     """
 
     epochs: Annotated[int, Field(ge=1, le=10000)]
+    trials: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    minutes: Annotated[float, Field(gt=0)] | None = None
+    trial_minutes: Annotated[float, Field(gt=0)] | None = None
+    target: Annotated[float, Field(gt=0, le=1)] | None = None
+
+
+class EarlyStopping(_Section):
+    """Asynchronous successive halving: trials pause at rungs, and only the best go on.
+
+    Attributes:
+        first_rung: Epochs of the first rung.
+        reduction: How many trials compete for one place in the next rung, which has as many times more epochs.
+    """
+
+    first_rung: Annotated[int, Field(ge=1, le=10000)] = 1
+    reduction: Annotated[int, Field(ge=2, le=100)] = 4
 
 
 class Experiment(_Section):
@@ -100,7 +123,8 @@ class Experiment(_Section):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
     dataset: Annotated[DigitsSource | MnistSource, Field(discriminator="source")]
     model: Architecture
-    strategy: Literal["grid"] = "grid"
+    strategy: Strategy = "grid"
+    early_stopping: EarlyStopping | None = None
     search: SearchSpace
     default: Hyperparameters
     budget: Budget
@@ -108,13 +132,32 @@ class Experiment(_Section):
 
     @model_validator(mode="after")
     def _search_suits_the_strategy(self) -> Self:
+        if self.strategy == "grid":
+            self._check_grid()
+        elif self.budget.trials is None:
+            raise ValueError(f"budget.trials: missing; accepted for strategy {self.strategy}: how many points to try")
+        return self
+
+    @model_validator(mode="after")
+    def _first_rung_is_below_a_complete_trial(self) -> Self:
+        if self.early_stopping and self.early_stopping.first_rung >= self.budget.epochs:
+            raise ValueError(
+                f"early_stopping.first_rung: {self.early_stopping.first_rung}; accepted: below budget.epochs "
+                f"({self.budget.epochs})"
+            )
+        return self
+
+    def _check_grid(self) -> None:
+        if self.budget.trials is not None:
+            raise ValueError(
+                f"budget.trials: {self.budget.trials} is not used by strategy grid; accepted: leave it out, or sparse or tpe"
+            )
         for name in SearchSpace.model_fields:
             values = getattr(self.search, name)
             if values is not None and not isinstance(values, list) and values.steps is None:
                 raise ValueError(
                     f"search.{name}: steps is missing; accepted for strategy grid: a list of values, or low, high and steps"
                 )
-        return self
 
 
 def experiments_folder() -> Path:

@@ -46,6 +46,7 @@ class TunedStudy(Result):
     folder: str
     experiment: str
     complete: int
+    stopped: int
     failed: int
     best_trial: int
     best_validation_accuracy: float

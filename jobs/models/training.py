@@ -65,26 +65,30 @@ def train(
     train: Samples,
     validation: Samples,
     hyperparameters: Hyperparameters,
-    epochs: int,
+    epochs: range,
     seed: int,
+    checkpoint: Path | None = None,
 ) -> Iterator[EpochScore]:
     """Trains `network` in place with Adam on cross entropy, one epoch per item of the iterator.
 
     The images stay uint8 in memory; each step gathers its batch by index and scales it to 0 to 1, the same mathematics as
-    `keras.Model.fit` on arrays.
+    `keras.Model.fit` on arrays. The order of the samples depends on the seed and the epoch alone, so that training which
+    goes on from a checkpoint gives what training without a pause would have given.
 
     Args:
         network: As `build_network` gives it.
         train: What to train on.
         validation: What to score each epoch on.
         hyperparameters: Learning rate and batch size.
-        epochs: How many epochs to train.
+        epochs: The epochs to train, counted from 1; consecutive.
         seed: Seed of the order of the samples.
+        checkpoint: What `save_checkpoint` left after the epoch before the first; None starts anew.
 
     Raises:
         DivergedError: A loss is not finite.
     """
     import keras
+    import tensorflow as tf
 
     steps = math.ceil(len(train.labels) / hyperparameters.batch_size)
     network.compile(
@@ -94,10 +98,14 @@ def train(
         steps_per_execution=min(STEPS_PER_EXECUTION, steps),
         jit_compile=False,  # on a CPU, XLA costs its compilation and gains nothing
     )
-    training_batches = _batches(train, hyperparameters.batch_size, seed)
-    validation_batches = _batches(validation, _EVALUATION_BATCH, None)
+    if checkpoint is not None:
+        _restore(network, checkpoint)
+    order = tf.Variable(np.arange(len(train.labels)), trainable=False)
+    training_batches = _batches(train, hyperparameters.batch_size, order)
+    validation_batches = _batches(validation, _EVALUATION_BATCH)
     start = time.monotonic()
-    for epoch in range(1, epochs + 1):
+    for epoch in epochs:
+        order.assign(np.random.default_rng((seed, epoch)).permutation(len(train.labels)))
         history = network.fit(training_batches, initial_epoch=epoch - 1, epochs=epoch, shuffle=False, verbose=0)
         validation_loss, accuracy = network.evaluate(validation_batches, verbose=0)
         training_loss = float(history.history["loss"][0])
@@ -116,37 +124,52 @@ def predict(network: "keras.Model", images: NDArray[np.uint8]) -> NDArray[np.int
     Returns:
         The index of the most probable class of each, int64, shape (samples,).
     """
-    logits = network.predict(
-        _batches(Samples(images, np.zeros(len(images), np.int64)), _EVALUATION_BATCH, None).map(lambda image, _: image),
-        verbose=0,
-    )
+    samples = Samples(images, np.zeros(len(images), np.int64))
+    logits = network.predict(_batches(samples, _EVALUATION_BATCH).map(lambda image, _: image), verbose=0)
     classes: NDArray[np.int64] = np.asarray(logits).argmax(axis=1)
     return classes
 
 
-def save_weights(network: "keras.Model", path: Path) -> None:
-    """Writes the weights as one `.npz`, whole or not at all."""
+def save_checkpoint(network: "keras.Model", path: Path) -> None:
+    """Writes weights, optimiser state and the state of the random generators as one `.npz`, whole or not at all."""
     content = io.BytesIO()
-    np.savez(content, **{f"{index:04}": weights for index, weights in enumerate(network.get_weights())})
+    weights = {f"weights/{index:04}": value for index, value in enumerate(network.get_weights())}
+    state = {f"state/{index:04}": value.numpy() for index, value in enumerate(_state(network))}
+    np.savez(content, **weights, **state)
     write_atomically(path, content.getvalue())
 
 
 def load_weights(network: "keras.Model", path: Path) -> None:
-    """Reads weights that `save_weights` wrote for a network of the same shape."""
+    """Reads the weights of a checkpoint into a network of the same shape, compiled or not."""
     with np.load(path) as arrays:
-        network.set_weights([arrays[name] for name in sorted(arrays.files)])
+        network.set_weights([arrays[name] for name in sorted(arrays.files) if name.startswith("weights/")])
 
 
-def _batches(samples: Samples, batch_size: int, seed: int | None) -> "tf.data.Dataset[Any]":
-    """Batches of float32 images and labels; in a new order each epoch where a seed is given."""
+def _restore(network: "keras.Model", path: Path) -> None:
+    """Takes up a checkpoint with a compiled network."""
+    load_weights(network, path)
+    with np.load(path) as arrays:
+        saved = [arrays[name] for name in sorted(arrays.files) if name.startswith("state/")]
+    for variable, value in zip(_state(network), saved, strict=True):
+        variable.assign(value)
+
+
+def _state(network: "keras.Model") -> "list[keras.Variable]":
+    """Gives what training needs beside the weights: the optimiser's variables, and the seeds of layers such as dropout."""
+    network.optimizer.build(network.trainable_variables)
+    weights = {id(variable) for variable in network.weights}
+    return [*network.optimizer.variables, *(one for one in network.variables if id(one) not in weights)]
+
+
+def _batches(samples: Samples, batch_size: int, order: "tf.Variable | None" = None) -> "tf.data.Dataset[Any]":
+    """Batches of float32 images and labels, in the order that the variable holds when an epoch begins."""
     import tensorflow as tf
 
     images, labels = tf.constant(samples.images), tf.constant(samples.labels)
-    indices = tf.data.Dataset.range(len(samples.labels))
-    if seed is not None:
-        indices = indices.shuffle(len(samples.labels), seed=seed)
 
-    def gather(index: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
+    def gather(position: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
+        index = position if order is None else tf.gather(order, position)
         return tf.cast(tf.gather(images, index), tf.float32) / 255.0, tf.gather(labels, index)
 
-    return indices.batch(batch_size).map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+    positions = tf.data.Dataset.range(len(samples.labels)).batch(batch_size)
+    return positions.map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)

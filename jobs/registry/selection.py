@@ -11,7 +11,7 @@ from jobs.registry.versions import GRAPH_FILE, LABELS_FILE, find_registered, reg
 from jobs.results import SelectedModel, TestScore
 from jobs.tuning.leaderboard import Leaderboard, read_leaderboard
 from jobs.tuning.progress import describe
-from jobs.tuning.trial import TrialOutcome, weights_path
+from jobs.tuning.trial import TrialOutcome, checkpoint_path
 from jobs.tuning.tune import study_lock
 from jobs.workspace import Workspace
 
@@ -70,7 +70,7 @@ def _freeze(leaderboard: Leaderboard, trial: TrialOutcome, dataset: Dataset, fol
     network = build_network(
         leaderboard.experiment.model, trial.hyperparameters, dataset.image_shape, len(dataset.classes)
     )
-    load_weights(network, weights_path(folder, trial.number))
+    load_weights(network, checkpoint_path(folder, trial.number, trial.epochs))
     return freeze(network, dataset.image_shape)
 
 

@@ -1,6 +1,7 @@
 """A study in MLflow: one parent run, and under it one run for each trial."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,23 +11,33 @@ from jobs.workspace import Workspace
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 STUDY_TAG, TRIAL_TAG, DATASET_TAG = "atoll.study", "atoll.trial", "atoll.dataset"
 _KIND_TAG = "atoll.kind"
+_EPOCHS_TAG = "atoll.epochs"
 _PARENT_TAG = "mlflow.parentRunId"
 _MOST_RUNS = 10_000
 
 
 def study_run(client: "MlflowClient", experiment: str, study: str, dataset_fingerprint: str) -> str:
     """Gives the identifier of a study's parent run, making it when it is new."""
-    from mlflow.entities import Run
-
     tags = {STUDY_TAG: study, DATASET_TAG: dataset_fingerprint, _KIND_TAG: "study"}
     found = client.search_runs(
         [experiment], f"tags.`{STUDY_TAG}` = '{study}' and tags.`{_KIND_TAG}` = 'study'", max_results=1
     )
-    run: Run = found[0] if found else client.create_run(experiment, tags=tags, run_name=study)
+    run = found[0] if found else client.create_run(experiment, tags=tags, run_name=study)
     return str(run.info.run_id)
+
+
+@dataclass(frozen=True)
+class _LoggedTrial:
+    run: str
+    epochs: int
+
+
+def _epochs(run: "Run") -> int:
+    return int(run.data.tags.get(_EPOCHS_TAG, 0))
 
 
 class StudyTracking:
@@ -43,7 +54,7 @@ class StudyTracking:
         found = self._client.search_runs(
             [self._experiment], f"tags.`{_PARENT_TAG}` = '{self.run_id}'", max_results=_MOST_RUNS
         )
-        self._logged = {run.data.tags[TRIAL_TAG] for run in found}
+        self._logged = {int(run.data.tags[TRIAL_TAG]): _LoggedTrial(run.info.run_id, _epochs(run)) for run in found}
 
     def __enter__(self) -> "StudyTracking":
         self._client.update_run(self.run_id, status="RUNNING")
@@ -53,40 +64,51 @@ class StudyTracking:
         self._client.set_terminated(self.run_id, "FAILED" if kind else "FINISHED")
 
     def log_missing(self, outcomes: Iterable[TrialOutcome]) -> None:
-        """Logs those trials that a driver finished without living to log them."""
+        """Logs what a driver has learned of trials without living to log it."""
         for outcome in outcomes:
-            if str(outcome.number) not in self._logged:
+            logged = self._logged.get(outcome.number)
+            if logged is None or logged.epochs < outcome.epochs:
                 self.log_trial(outcome)
 
     def log_trial(self, outcome: TrialOutcome) -> None:
-        """Logs one trial: its hyperparameters, its learning curve, where it ran and why it failed if it did."""
-        from mlflow.entities import Metric, Param, RunTag
+        """Logs one trial: its hyperparameters, its learning curve, where it ran and why it failed if it did.
 
+        A trial that goes on after a pause keeps its run, to which the new part of its curve is added.
+        """
+        from mlflow.entities import Metric, RunTag
+
+        logged = self._logged.get(outcome.number) or self._begin(outcome)
         begun = round(outcome.started_at * 1000)
-        tags = {
-            STUDY_TAG: self._study,
-            TRIAL_TAG: str(outcome.number),
-            _PARENT_TAG: self.run_id,
-            "atoll.executor": outcome.executor,
-            "atoll.reason": outcome.reason or "",
-        }
-        run = self._client.create_run(
-            self._experiment, start_time=begun, run_name=f"{self._study}/trial-{outcome.number:04}",
-            tags={name: value for name, value in tags.items() if value},
-        ).info.run_id  # fmt: skip
         metrics = [
             Metric(name, getattr(score, name), begun + round(score.seconds * 1000), score.epoch)
-            for score in outcome.curve
+            for score in outcome.curve[logged.epochs :]
             for name in ("training_loss", "validation_loss", "validation_accuracy")
         ]
+        tags = [RunTag("atoll.executor", outcome.executor), RunTag(_EPOCHS_TAG, str(outcome.epochs))]
+        if outcome.reason:
+            tags.append(RunTag("atoll.reason", outcome.reason[:4000]))
+        if outcome.traceback:
+            tags.append(RunTag("atoll.traceback", outcome.traceback[-4000:]))
+        for start in range(0, len(metrics), 1000):  # the most that a batch may hold
+            self._client.log_batch(logged.run, metrics[start : start + 1000])
+        self._client.log_batch(logged.run, tags=tags)
+        status = {"complete": "FINISHED", "failed": "FAILED", "paused": "KILLED"}[outcome.state]
+        self._client.set_terminated(logged.run, status, round(outcome.finished_at * 1000))
+        self._logged[outcome.number] = _LoggedTrial(logged.run, outcome.epochs)
+
+    def _begin(self, outcome: TrialOutcome) -> "_LoggedTrial":
+        """Makes the run of a trial."""
+        from mlflow.entities import Param
+
+        run = self._client.create_run(
+            self._experiment,
+            start_time=round(outcome.started_at * 1000),
+            run_name=f"{self._study}/trial-{outcome.number:04}",
+            tags={STUDY_TAG: self._study, TRIAL_TAG: str(outcome.number), _PARENT_TAG: self.run_id},
+        )
         params = [Param(name, str(value)) for name, value in outcome.hyperparameters.model_dump().items()]
-        extra = [RunTag("atoll.traceback", outcome.traceback[-4000:])] if outcome.traceback else []
-        self._client.log_batch(run, metrics[:1000], params, extra)
-        for start in range(1000, len(metrics), 1000):  # the most that a batch may hold
-            self._client.log_batch(run, metrics[start : start + 1000])
-        status = "FINISHED" if outcome.state == "complete" else "FAILED"
-        self._client.set_terminated(run, status, round(outcome.finished_at * 1000))
-        self._logged.add(str(outcome.number))
+        self._client.log_batch(run.info.run_id, params=params)
+        return _LoggedTrial(str(run.info.run_id), 0)
 
     def log_leaderboard(self, study_folder: Path) -> None:
         """Attaches the leaderboard to the parent run."""

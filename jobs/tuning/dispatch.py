@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jobs.models.training import Samples
 from jobs.spark import ExecutorLayout, executor_count, executor_name
 from jobs.tuning.strategy import Strategy
-from jobs.tuning.trial import ModelDescription, TrialOutcome, TrialSpecification, run_trial
+from jobs.tuning.trial import ModelDescription, TrialOutcome, TrialRun, TrialSpecification, run_trial
 
 if TYPE_CHECKING:
     from pyspark import Broadcast, SparkContext
@@ -103,10 +103,7 @@ class SparkTrials:
                 number=trial.number,
                 hyperparameters=trial.hyperparameters,
                 state="failed",
-                executor="lost",
-                process=0,
-                started_at=started_at,
-                finished_at=time.time(),
+                runs=[TrialRun(executor="lost", process=0, started_at=started_at, finished_at=time.time(), epochs=0)],
                 reason=f"executor lost: {_cause(str(error.java_exception.getMessage()))}",
             )
 

@@ -36,8 +36,8 @@ class Leaderboard(BaseModel):
         return sorted(self.trials, key=lambda trial: (-(trial.validation_accuracy or -1.0), trial.number))
 
     def best(self) -> TrialOutcome | None:
-        """Gives the trial with the best validation accuracy, or None when none is complete."""
-        return next((trial for trial in self.ranked() if trial.state == "complete"), None)
+        """Gives the trial with the best validation accuracy, complete or paused, or None when every one failed."""
+        return next((trial for trial in self.ranked() if trial.state != "failed"), None)
 
     def default(self) -> TrialOutcome | None:
         """Gives the trial of the default hyperparameters, or None when it has not finished."""

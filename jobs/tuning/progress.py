@@ -22,42 +22,53 @@ def describe(hyperparameters: Hyperparameters) -> str:
 
 @dataclass
 class StudyProgress:
-    """Counts what has finished and estimates what is left.
+    """Counts what has ended and estimates what is left.
 
     Attributes:
         total: Trials in the study.
-        known: Trials that had finished before this driver began.
+        epochs: Epochs that the whole study is expected to take.
+        known: Trials that had ended or paused before this driver began.
         clock: Gives the time in seconds; replaced in tests.
     """
 
     total: int
+    epochs: int
     known: list[TrialOutcome]
     clock: Callable[[], float] = time.monotonic
     _running: int = 0
-    _finished: list[TrialOutcome] = field(default_factory=list)
+    _latest: dict[int, TrialOutcome] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._began = self.clock()
+        self._latest = {outcome.number: outcome for outcome in self.known}
+        self._epochs_before = self._epochs_done()
 
     def start(self, running: int) -> None:
         """Takes note of how many trials run now."""
         self._running = running
 
     def finish(self, outcome: TrialOutcome) -> None:
-        """Takes note of a trial that has finished."""
-        self._finished.append(outcome)
+        """Takes note of a trial that has ended or paused."""
+        self._latest[outcome.number] = outcome
 
     def line(self) -> str:
         """Gives the progress line."""
-        done = [*self.known, *self._finished]
-        parts = [f"progress: {len(done)}/{self.total} trials", f"{self._running} running"]
-        if failed := sum(trial.state == "failed" for trial in done):
-            parts.append(f"{failed} failed")
-        complete = [trial for trial in done if trial.validation_accuracy is not None]
-        if complete:
-            best = max(complete, key=lambda trial: trial.validation_accuracy or 0.0)
+        latest = self._latest.values()
+        parts = [f"progress: {len(latest)}/{self.total} trials", f"{self._running} running"]
+        for state in ("paused", "failed"):
+            if count := sum(trial.state == state for trial in latest):
+                parts.append(f"{count} {state}")
+        scored = [trial for trial in latest if trial.validation_accuracy is not None]
+        if scored:
+            best = max(scored, key=lambda trial: trial.validation_accuracy or 0.0)
             parts.append(f"best {best.validation_accuracy:.2%} (trial {best.number}: {describe(best.hyperparameters)})")
-        if self._finished and len(done) < self.total:
-            pace = (self.clock() - self._began) / len(self._finished)
-            parts.append(f"{duration(pace * (self.total - len(done)))} left")
+        done = self._epochs_done()
+        if done > self._epochs_before and (self._running or len(latest) < self.total):
+            pace = (self.clock() - self._began) / (done - self._epochs_before)
+            parts.append(f"{duration(pace * max(0, self.epochs - done))} left")
         return ", ".join(parts)
+
+    def _epochs_done(self) -> int:
+        """Counts the epochs that need not be trained any more; a failed trial will not train its own."""
+        complete = self.epochs // self.total if self.total else 0
+        return sum(max(one.epochs, complete) if one.state == "failed" else one.epochs for one in self._latest.values())

@@ -1,19 +1,35 @@
-"""A study saved with Optuna: which trials there are, which have finished, what is still to do."""
+"""A study saved with Optuna: which trials there are, how far each has come, what is to be done next."""
 
 import os
+import time
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobs.errors import InvalidStudyError, ServiceUnavailableError
 from jobs.experiment import Experiment
 from jobs.models.hyperparameters import Hyperparameters
+from jobs.tuning.sampling import propose, sparse_points
+from jobs.tuning.successive_halving import Standing, leader, promotable, rungs
 from jobs.tuning.trial import TrialOutcome, TrialSpecification
 
 if TYPE_CHECKING:
     import optuna
 
 _EXPERIMENT, _DATASET = "atoll.experiment", "atoll.dataset"
-_HYPERPARAMETERS, _OUTCOME = "atoll.hyperparameters", "atoll.outcome"
+_HYPERPARAMETERS = "atoll.hyperparameters"
+_OUTCOME = "atoll.outcome."
+"""Outcomes are attributes of the study, not of Optuna's trials, which cannot be changed once they have ended."""
+
+_FIXED = ("name", "dataset", "model", "default", "seed")
+"""Fields of the experiment in which a study cannot change; it may go on with another search, strategy or budget."""
+
+_LOGARITHMIC = ("neurons", "learning_rate", "batch_size")
+"""Hyperparameters whose ratios matter; Optuna wants the same scale for all trials of a study."""
+
+_SAME_FAILURES = 3
+"""So many trials that fail for one reason, and none that does not, end the study."""
 
 
 def study_storage(study_folder: Path) -> "optuna.storages.BaseStorage":
@@ -39,113 +55,255 @@ def study_storage(study_folder: Path) -> "optuna.storages.BaseStorage":
         ) from None
 
 
-class GridStudy:
-    """The exhaustive strategy: every point of the grid once, the default hyperparameters first.
+class Study:
+    """Every trial of a study, and the choice of what to run next.
 
-    All that it knows is in Optuna's storage, so a driver that takes it up again goes on where the last one stopped: trials
-    that finished are not repeated, those that were running start again.
+    All that it knows is in Optuna's storage, so a driver that takes it up again goes on where the last one stopped and
+    decides as if nothing had happened: trials that ended are not repeated, paused ones go on from their checkpoints, those
+    that were running do again what they were doing. It may be taken up with more trials, more epochs or another search space.
     """
 
     def __init__(
-        self, storage: "optuna.storages.BaseStorage", name: str, experiment: Experiment, dataset_fingerprint: str
+        self,
+        storage: "optuna.storages.BaseStorage",
+        name: str,
+        experiment: Experiment,
+        dataset_fingerprint: str,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Creates the study, or takes it up again.
 
+        Args:
+            storage: As `study_storage` gives it.
+            name: Name of the study.
+            experiment: What to search, and how much.
+            dataset_fingerprint: The data set of all its trials.
+            clock: Gives the time in seconds; replaced in tests.
+
         Raises:
-            InvalidStudyError: A study of this name exists for another experiment or data set.
+            InvalidStudyError: A study of this name exists for another model or data set.
         """
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
-        self._points = experiment.search.grid(experiment.default)
-        self._distributions = _distributions(self._points)
-        self._running: dict[int, optuna.Trial] = {}
-        self._claim(name, experiment.model_dump_json(), dataset_fingerprint)
-        self._requeue()
+        self._experiment = experiment
+        self._clock, self._began = clock, clock()
+        self._claim(name, dataset_fingerprint)
+        self._points: dict[int, Hyperparameters] = {}
+        self._outcomes: dict[int, TrialOutcome] = {}
+        self._running: set[int] = set()
+        self._interrupted: deque[int] = deque()
+        self._open: dict[int, optuna.Trial] = {}
+        self._load()
+        planned = self._plan()
+        begun = set(self._points.values())
+        self._planned = deque(point for point in planned if point not in begun)
+        self.size = len(begun | set(planned)) if experiment.strategy != "tpe" else experiment.budget.trials or 0
 
     @property
-    def size(self) -> int:
-        """Number of trials of the whole study."""
-        return len(self._points)
+    def rungs(self) -> tuple[int, ...]:
+        """Epochs at which trials pause, and the last, at which they are complete."""
+        stopping, epochs = self._experiment.early_stopping, self._experiment.budget.epochs
+        return rungs(stopping.first_rung, epochs, stopping.reduction) if stopping else (epochs,)
 
-    def finished(self) -> list[TrialOutcome]:
-        """Gives the outcomes of all trials that have ended, by number."""
-        saved = (trial.user_attrs.get(_OUTCOME) for trial in self._study.get_trials(deepcopy=False))
-        return [TrialOutcome.model_validate_json(outcome) for outcome in saved if outcome]
+    def outcomes(self) -> list[TrialOutcome]:
+        """Gives what has become of each trial that has ended or paused, by number."""
+        return [self._outcomes[number] for number in sorted(self._outcomes)]
+
+    def outcome(self, number: int) -> TrialOutcome:
+        """Gives what has become of one trial."""
+        return self._outcomes[number]
+
+    def unfinished(self) -> bool:
+        """Whether there is anything left to run; nothing is begun by asking."""
+        if self.over() is not None:
+            return False
+        more = bool(self._interrupted or self._planned)
+        if self._experiment.strategy == "tpe":
+            more = more or len(self._points) < self.size
+        return more or self._promote() is not None or self._finish() is not None
+
+    def expected_epochs(self) -> int:
+        """Estimates the epochs of the whole study, those that are done already among them."""
+        stopping, trials, spent, below = self._experiment.early_stopping, self.size, 0, 0
+        for rung in self.rungs:
+            spent += trials * (rung - below)
+            below = rung
+            trials = max(1, trials // (stopping.reduction if stopping else 1))
+        return spent
 
     def next_trial(self) -> TrialSpecification | None:
-        """Gives the next point of the grid, or None when all have been given."""
-        import optuna
-
-        if not self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)):
+        """Gives what a free executor is to do now, or None when there is nothing to begin."""
+        if self.over() is not None:
             return None
-        trial = self._study.ask(self._distributions)
-        self._running[trial.number] = trial
-        return TrialSpecification(trial.number, Hyperparameters.model_validate_json(trial.user_attrs[_HYPERPARAMETERS]))
+        if self._interrupted:
+            return self._run(self._interrupted.popleft())
+        number = self._promote()
+        if number is None:
+            number = self._begin()
+        if number is None:
+            number = self._finish()
+        return None if number is None else self._run(number)
 
     def report(self, outcome: TrialOutcome) -> None:
-        """Saves the outcome of a trial."""
-        trial = self._running.pop(outcome.number)
-        trial.set_user_attr(_OUTCOME, outcome.model_dump_json())
-        for score in outcome.curve:
-            trial.report(score.validation_accuracy, score.epoch)
-        self._close(outcome)
+        """Saves what became of a trial."""
+        self._running.discard(outcome.number)
+        known = outcome.after(self._outcomes.get(outcome.number))
+        self._outcomes[outcome.number] = known
+        self._study.set_user_attr(f"{_OUTCOME}{outcome.number:06}", known.model_dump_json())
+        self._close(known)
+
+    def over(self) -> str | None:
+        """Says why nothing more is begun although there would be something, or None."""
+        budget, ended = self._experiment.budget, self._outcomes.values()
+        if budget.minutes is not None and self._clock() - self._began > budget.minutes * 60:
+            return f"the budget of {budget.minutes:g} min is spent"
+        best = max((one.validation_accuracy or 0.0 for one in ended), default=0.0)
+        if budget.target is not None and best >= budget.target:
+            return f"the target of {budget.target:.2%} is reached"
+        reasons = {one.reason for one in ended}
+        if len(ended) >= _SAME_FAILURES and len(reasons) == 1 and None not in reasons:
+            return f"all of the first {len(ended)} trials failed for the same reason"
+        return None
+
+    def _promote(self) -> int | None:
+        """Chooses a paused trial that may go on."""
+        stopping = self._experiment.early_stopping
+        if stopping is None:  # what an earlier, smaller budget has paused
+            return next((one.number for one in self._standings() if one.free), None)
+        chosen = promotable(self._standings(), stopping.reduction)
+        return chosen.number if chosen else None
+
+    def _begin(self) -> int | None:
+        """Adds a new trial, or gives None when the space or the budget is used up."""
+        point = self._planned.popleft() if self._planned else self._propose()
+        if point is None:
+            return None
+        values = {name: getattr(point, name) for name in Hyperparameters.model_fields}
+        self._study.enqueue_trial(values, user_attrs={_HYPERPARAMETERS: point.model_dump_json()})
+        trial = self._study.ask(self._distributions(point))
+        self._points[trial.number] = point
+        self._open[trial.number] = trial
+        return trial.number
+
+    def _propose(self) -> Hyperparameters | None:
+        budget, search = self._experiment.budget, self._experiment.search
+        if self._experiment.strategy != "tpe" or len(self._points) >= (budget.trials or 0):
+            return None
+        running = [self._points[number] for number in self._running]
+        seed = self._experiment.seed + len(self._points)
+        return propose(search, self._experiment.default, self.outcomes(), running, seed)
+
+    def _finish(self) -> int | None:
+        """Chooses what is worth finishing when nothing else is to be done: the default, and a winner if there is none yet."""
+        paused = [one for one in self._standings() if one.free]
+        default = self._experiment.default
+        for standing in paused:
+            if self._points[standing.number] == default:  # the winner will be compared with it
+                return standing.number
+        others = [one for one in self._outcomes.values() if one.hyperparameters != default]
+        if self._running or any(self._complete(one) for one in others):
+            return None
+        chosen = leader(paused)
+        return chosen.number if chosen else None
+
+    def _run(self, number: int) -> TrialSpecification:
+        self._running.add(number)
+        known = self._outcomes.get(number)
+        done = known.epochs if known else 0
+        return TrialSpecification(number, self._points[number], done, next(rung for rung in self.rungs if rung > done))
+
+    def _standings(self) -> list[Standing]:
+        standings = []
+        for number in self._points:
+            known = self._outcomes.get(number)
+            curve = known.curve if known else []
+            scores = tuple(curve[rung - 1].validation_accuracy for rung in self.rungs if rung <= len(curve))
+            failed = known is not None and known.state == "failed"
+            free = known is not None and not (failed or self._complete(known) or number in self._running)
+            standings.append(Standing(number, (*scores, float("-inf")) if failed else scores, free))
+        return standings
+
+    def _complete(self, outcome: TrialOutcome) -> bool:
+        return outcome.epochs >= self._experiment.budget.epochs
 
     def _close(self, outcome: TrialOutcome) -> None:
+        """Tells Optuna of a trial that has ended, for whoever opens the study there."""
         import optuna
 
+        if outcome.state == "paused" or outcome.number not in self._open:
+            return
+        trial = self._open.pop(outcome.number)
         if outcome.state == "complete":
-            self._study.tell(outcome.number, outcome.validation_accuracy)
+            for score in outcome.curve:
+                trial.report(score.validation_accuracy, score.epoch)
+            self._study.tell(trial, outcome.validation_accuracy)
         else:
-            self._study.tell(outcome.number, state=optuna.trial.TrialState.FAIL)
+            self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
 
-    def _claim(self, name: str, experiment: str, dataset_fingerprint: str) -> None:
+    def _claim(self, name: str, dataset_fingerprint: str) -> None:
         saved = self._study.user_attrs
-        for key, value in ((_EXPERIMENT, experiment), (_DATASET, dataset_fingerprint)):
-            if key not in saved:
-                self._study.set_user_attr(key, value)
-            elif saved[key] != value:
-                what = key.removeprefix("atoll.")
-                raise InvalidStudyError(
-                    f"study {name}: was begun with {what} {saved[key]}; accepted: that {what}, or a new name"
-                )
+        if saved.get(_DATASET, dataset_fingerprint) != dataset_fingerprint:
+            raise InvalidStudyError(
+                f"study {name}: was begun with data set {saved[_DATASET]}; accepted: that one, or a new name"
+            )
+        if _EXPERIMENT in saved:
+            before = Experiment.model_validate_json(saved[_EXPERIMENT])
+            for field in _FIXED:
+                if getattr(before, field) != getattr(self._experiment, field):
+                    raise InvalidStudyError(
+                        f"study {name}: was begun with {field} {getattr(before, field)}; accepted: the same, or a new name"
+                    )
+        self._study.set_user_attr(_DATASET, dataset_fingerprint)
+        self._study.set_user_attr(_EXPERIMENT, self._experiment.model_dump_json())
 
-    def _requeue(self) -> None:
-        """Queues every point that no finished trial covers; a trial whose driver died is closed and queued anew."""
+    def _load(self) -> None:
+        """Reads every trial that was begun; those whose driver died before they ended or paused are to run again."""
         import optuna
 
-        state = optuna.trial.TrialState
-        covered = set()
+        while self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)):
+            self._study.ask()  # queued by a driver that died before it could begin the trial
+        saved = {
+            int(key.removeprefix(_OUTCOME)): text
+            for key, text in self._study.user_attrs.items()
+            if key.startswith(_OUTCOME)
+        }
         for trial in self._study.get_trials(deepcopy=False):
-            saved = trial.user_attrs.get(_OUTCOME)
-            if trial.state == state.RUNNING and saved is None:
-                self._study.tell(trial.number, state=state.FAIL)
+            self._points[trial.number] = Hyperparameters.model_validate_json(trial.user_attrs[_HYPERPARAMETERS])
+            if not trial.state.is_finished():
+                self._open[trial.number] = optuna.Trial(self._study, trial._trial_id)
+            if trial.number in saved:
+                outcome = TrialOutcome.model_validate_json(saved[trial.number])
+                self._outcomes[trial.number] = outcome
+                self._close(outcome)
+            else:
+                self._interrupted.append(trial.number)
+
+    def _plan(self) -> list[Hyperparameters]:
+        experiment = self._experiment
+        match experiment.strategy:
+            case "grid":
+                return experiment.search.grid(experiment.default)
+            case "sparse":
+                return sparse_points(
+                    experiment.search, experiment.default, experiment.budget.trials or 1, experiment.seed
+                )
+            case "tpe":
+                return [experiment.default]
+
+    def _distributions(self, point: Hyperparameters) -> "dict[str, optuna.distributions.BaseDistribution]":
+        """Gives each hyperparameter the interval in which Optuna's pictures show it."""
+        import optuna
+
+        distributions: dict[str, optuna.distributions.BaseDistribution] = {}
+        for name in Hyperparameters.model_fields:
+            values = getattr(self._experiment.search, name)
+            if values is None:
                 continue
-            if trial.state == state.RUNNING and saved is not None:
-                self._close(TrialOutcome.model_validate_json(saved))
-            if saved is not None or trial.state == state.WAITING:
-                covered.add(trial.user_attrs[_HYPERPARAMETERS])
-        for point in self._points:
-            text = point.model_dump_json()
-            if text not in covered:
-                values = {name: getattr(point, name) for name in self._distributions}
-                self._study.enqueue_trial(values, user_attrs={_HYPERPARAMETERS: text})
-
-
-def _distributions(points: list[Hyperparameters]) -> "dict[str, optuna.distributions.BaseDistribution]":
-    """Gives each hyperparameter that varies the interval that it covers, on a log scale from a factor of ten on."""
-    import optuna
-
-    distributions: dict[str, optuna.distributions.BaseDistribution] = {}
-    for name in Hyperparameters.model_fields:
-        values = [getattr(point, name) for point in points]
-        low, high = min(values), max(values)
-        if low == high:
-            continue
-        log = low > 0 and high / low >= 10
-        if isinstance(low, int):
-            distributions[name] = optuna.distributions.IntDistribution(low, high, log=log)
-        else:
-            distributions[name] = optuna.distributions.FloatDistribution(low, high, log=log)
-    return distributions
+            ends = values if isinstance(values, list) else [values.low, values.high]
+            ends = [*ends, getattr(self._experiment.default, name), getattr(point, name)]
+            whole = isinstance(ends[0], int)
+            kind = optuna.distributions.IntDistribution if whole else optuna.distributions.FloatDistribution
+            distributions[name] = kind(min(ends), max(ends), log=name in _LOGARITHMIC)
+        return distributions

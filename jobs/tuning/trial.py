@@ -3,16 +3,21 @@
 import os
 import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.models.hyperparameters import Architecture, Hyperparameters
 from jobs.models.training import DivergedError, EpochScore, Samples
 
-TrialState = Literal["complete", "failed"]
+TrialState = Literal["complete", "paused", "failed"]
+"""`paused`: it has reached a rung, left a checkpoint there, and may be taken up again on any executor."""
+
+
+class TrialTimeoutError(Exception):
+    """A trial takes longer than it may."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +27,14 @@ class TrialSpecification:
     Attributes:
         number: Number of the trial in its study, from 0.
         hyperparameters: The point of the search space to train.
+        done: Epochs that are done already; it goes on from the checkpoint that was left after them.
+        until: Epochs that are to be done in all when this run ends.
     """
 
     number: int
     hyperparameters: Hyperparameters
+    done: int
+    until: int
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,8 @@ class ModelDescription:
         architecture: Which network to build.
         image_shape: Height, width and channels.
         classes: Number of classes.
-        epochs: Epochs to train.
+        epochs: Epochs after which a trial is complete.
+        minutes: Time that a trial may take in all; None sets no limit.
         seed: Seed of initial weights, dropout and the order of the samples, the same for every trial.
         study_folder: Folder of the study, which every executor mounts.
     """
@@ -47,21 +57,44 @@ class ModelDescription:
     epochs: int
     seed: int
     study_folder: Path
+    minutes: float | None = None
+
+
+class TrialRun(BaseModel):
+    """One time that a trial was on an executor.
+
+    Attributes:
+        executor: Where, as `ID@host`.
+        process: Process of the Python worker.
+        started_at: Seconds since 1970.
+        finished_at: Seconds since 1970.
+        epochs: Epochs finished in this run.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    executor: str
+    process: int
+    started_at: float
+    finished_at: float
+    epochs: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+        return self.finished_at - self.started_at
 
 
 class TrialOutcome(BaseModel):
-    """What became of one trial.
+    """What has become of one trial so far.
 
     Attributes:
         number: Number of the trial in its study.
         hyperparameters: What was trained.
-        state: `complete`, or `failed` with a `reason`.
+        state: `complete`, `paused` at a rung, or `failed` with a `reason`.
         validation_accuracy: After the last epoch, 0 to 1; None when it failed.
         curve: Score after each epoch that was finished.
-        executor: Where it ran, as `ID@host`.
-        process: Process of the Python worker it ran in.
-        started_at: Seconds since 1970.
-        finished_at: Seconds since 1970.
+        runs: When and where it ran; more than one where it was paused and taken up again.
         reason: Why it failed, in one line.
         traceback: Where it failed, on the executor.
     """
@@ -73,22 +106,47 @@ class TrialOutcome(BaseModel):
     state: TrialState
     validation_accuracy: float | None = None
     curve: list[EpochScore] = []
-    executor: str
-    process: int
-    started_at: float
-    finished_at: float
+    runs: Annotated[list[TrialRun], Field(min_length=1)]
     reason: str | None = None
     traceback: str | None = None
 
     @property
+    def epochs(self) -> int:
+        """Epochs finished."""
+        return len(self.curve)
+
+    @property
+    def executor(self) -> str:
+        """Where it ran last, as `ID@host`."""
+        return self.runs[-1].executor
+
+    @property
+    def started_at(self) -> float:
+        """When it first began, in seconds since 1970."""
+        return self.runs[0].started_at
+
+    @property
+    def finished_at(self) -> float:
+        """When it last ended, in seconds since 1970."""
+        return self.runs[-1].finished_at
+
+    @property
     def seconds(self) -> float:
-        """How long the trial took on its executor."""
-        return self.finished_at - self.started_at
+        """How long it was on executors."""
+        return sum(run.seconds for run in self.runs)
+
+    def after(self, earlier: "TrialOutcome | None") -> "TrialOutcome":
+        """Puts the runs and the learning curve of an earlier outcome of the same trial in front of this one's."""
+        if earlier is None:
+            return self
+        spent = earlier.seconds
+        curve = [replace(score, seconds=score.seconds + spent) for score in self.curve]
+        return self.model_copy(update={"curve": [*earlier.curve, *curve], "runs": [*earlier.runs, *self.runs]})
 
 
-def weights_path(study_folder: Path, number: int) -> Path:
-    """Where a trial leaves its weights."""
-    return study_folder / "trials" / f"{number:04}" / "weights.npz"
+def checkpoint_path(study_folder: Path, number: int, epochs: int) -> Path:
+    """Where a trial leaves its checkpoint after so many epochs."""
+    return study_folder / "trials" / f"{number:04}" / f"epoch-{epochs:05}.npz"
 
 
 def run_trial(
@@ -99,10 +157,10 @@ def run_trial(
     cores: int,
     executor: str,
 ) -> TrialOutcome:
-    """Trains one trial on this executor; a trial that goes wrong is an outcome, not an exception.
+    """Runs one trial on this executor until it is complete or paused; going wrong is an outcome, not an exception.
 
     Args:
-        trial: What to train.
+        trial: What to train, from where and how far.
         description: What all trials share.
         train: Training split.
         validation: Validation split.
@@ -116,19 +174,27 @@ def run_trial(
         _train(trial, description, train, validation, cores, curve)
     except DivergedError as error:
         reason = f"diverged: {error}"
+    except TrialTimeoutError as error:
+        reason = f"time limit: {error}"
     except Exception as error:  # noqa: BLE001  # whatever a model raises is the trial's outcome, and is shown to its author
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         trace = traceback.format_exc()
+    state: TrialState = "complete" if trial.until >= description.epochs else "paused"
     return TrialOutcome(
         number=trial.number,
         hyperparameters=trial.hyperparameters,
-        state="failed" if reason else "complete",
+        state="failed" if reason else state,
         validation_accuracy=None if reason else curve[-1].validation_accuracy,
         curve=curve,
-        executor=executor,
-        process=os.getpid(),
-        started_at=started_at,
-        finished_at=time.time(),
+        runs=[
+            TrialRun(
+                executor=executor,
+                process=os.getpid(),
+                started_at=started_at,
+                finished_at=time.time(),
+                epochs=len(curve),
+            )
+        ],
         reason=reason,
         traceback=trace,
     )
@@ -155,8 +221,15 @@ def _train(
     network = build_network(
         description.architecture, trial.hyperparameters, description.image_shape, description.classes
     )
-    for score in training.train(
-        network, train, validation, trial.hyperparameters, description.epochs, description.seed
-    ):
+    left = checkpoint_path(description.study_folder, trial.number, trial.done) if trial.done else None
+    epochs = range(trial.done + 1, trial.until + 1)
+    for score in training.train(network, train, validation, trial.hyperparameters, epochs, description.seed, left):
         curve.append(score)
-    training.save_weights(network, weights_path(description.study_folder, trial.number))
+        if description.minutes is not None and score.seconds > description.minutes * 60 and score.epoch < trial.until:
+            raise TrialTimeoutError(
+                f"{score.seconds / 60:.1f} min for {len(curve)} epochs; allowed are {description.minutes:g} min"
+            )
+    training.save_checkpoint(network, checkpoint_path(description.study_folder, trial.number, trial.until))
+    for old in checkpoint_path(description.study_folder, trial.number, 0).parent.glob("epoch-*.npz"):
+        if old.name < checkpoint_path(description.study_folder, trial.number, trial.done).name:
+            old.unlink(missing_ok=True)  # the one that this run began from is kept: this driver may die before it knows

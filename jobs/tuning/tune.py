@@ -18,7 +18,7 @@ from jobs.spark import spark_application
 from jobs.tuning.dispatch import SparkTrials, dispatch
 from jobs.tuning.leaderboard import Leaderboard
 from jobs.tuning.progress import StudyProgress, describe, duration
-from jobs.tuning.study import GridStudy, study_storage
+from jobs.tuning.study import Study, study_storage
 from jobs.tuning.trial import ModelDescription, TrialOutcome
 from jobs.workspace import Workspace
 
@@ -43,17 +43,17 @@ def tune(experiment: Experiment, dataset_folder: Path, study: str, workspace: Wo
     dataset = open_dataset(dataset_folder)
     folder = workspace.study(study)
     with study_lock(folder):
-        grid = GridStudy(study_storage(folder), study, experiment, dataset.fingerprint)
+        trials = Study(study_storage(folder), study, experiment, dataset.fingerprint)
         with StudyTracking(workspace, experiment.name, study, dataset.fingerprint) as tracking:
-            tracking.log_missing(grid.finished())
-            if len(grid.finished()) < grid.size:
-                _run_trials(grid, experiment, dataset, dataset_folder, folder, tracking)
+            tracking.log_missing(trials.outcomes())
+            if trials.unfinished():
+                _run_trials(trials, experiment, dataset, dataset_folder, folder, tracking)
             leaderboard = Leaderboard(
                 study=study,
                 experiment=experiment,
                 dataset=str(dataset_folder),
                 dataset_fingerprint=dataset.fingerprint,
-                trials=grid.finished(),
+                trials=trials.outcomes(),
             )
             leaderboard.write(folder)
             tracking.log_leaderboard(folder)
@@ -76,7 +76,7 @@ def study_lock(folder: Path) -> Iterator[None]:
 
 
 def _run_trials(
-    grid: GridStudy,
+    study: Study,
     experiment: Experiment,
     dataset: Dataset,
     dataset_folder: Path,
@@ -90,14 +90,17 @@ def _run_trials(
         epochs=experiment.budget.epochs,
         seed=experiment.seed,
         study_folder=folder,
+        minutes=experiment.budget.trial_minutes,
     )
     train, validation = (Samples(*read_split(dataset_folder, split)) for split in ("train", "validation"))
-    known = grid.finished()
+    known = study.outcomes()
     log.info(
-        "study %s: %d trials, %d known, %s on %d training images", folder.name, grid.size, len(known),
-        experiment.model, len(train.labels),
+        "study %s: %s, %d trials, %d known, %s on %d training images",
+        folder.name, experiment.strategy, study.size, len(known), experiment.model, len(train.labels),
     )  # fmt: skip
-    progress = StudyProgress(grid.size, known)
+    if experiment.early_stopping:
+        log.info("early stopping: trials pause after %s epochs", ", ".join(map(str, study.rungs[:-1])))
+    progress = StudyProgress(study.size, study.expected_epochs(), known)
     with (
         spark_application(f"tune {folder.name}") as (context, layout),
         SparkTrials(context, layout, description, train, validation) as trials,
@@ -108,17 +111,21 @@ def _run_trials(
             layout.cores,
             context.master,
         )
-        for outcome in dispatch(grid, trials, trials.slots, progress.start):
-            progress.finish(outcome)
-            _say(outcome)
+        for outcome in dispatch(study, trials, trials.slots, progress.start):
+            known_now = study.outcome(outcome.number)
+            progress.finish(known_now)
+            _say(known_now)
             log.info(progress.line())
-            tracking.log_trial(outcome)
+            tracking.log_trial(known_now)
+    if why := study.over():
+        log.info("the study ends: %s", why)
 
 
 def _say(outcome: TrialOutcome) -> None:
     score = f"{outcome.validation_accuracy:.2%}" if outcome.validation_accuracy is not None else outcome.reason
+    paused = f", paused after {outcome.epochs} epochs" if outcome.state == "paused" else ""
     log.info(
-        "trial %d: %s, %s, %s on executor %s", outcome.number, describe(outcome.hyperparameters), score,
+        "trial %d: %s, %s%s, %s on executor %s", outcome.number, describe(outcome.hyperparameters), score, paused,
         duration(outcome.seconds), outcome.executor,
     )  # fmt: skip
     if outcome.traceback:
@@ -136,10 +143,11 @@ def _result(leaderboard: Leaderboard, folder: Path, seconds: float) -> TunedStud
         folder=str(folder),
         experiment=leaderboard.experiment.name,
         complete=sum(trial.state == "complete" for trial in leaderboard.trials),
+        stopped=sum(trial.state == "paused" for trial in leaderboard.trials),
         failed=sum(trial.state == "failed" for trial in leaderboard.trials),
         best_trial=best.number,
         best_validation_accuracy=best.validation_accuracy,
         default_validation_accuracy=default.validation_accuracy if default else None,
-        executors=sorted({trial.executor for trial in leaderboard.trials}),
+        executors=sorted({run.executor for trial in leaderboard.trials for run in trial.runs}),
         seconds=seconds,
     )

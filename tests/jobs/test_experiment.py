@@ -68,7 +68,7 @@ def test_a_valid_experiment_says_what_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("speed", "high", "mine.yaml: speed: unknown field; accepted: budget, dataset, default, model, name, "),
+        ("speed", "high", "mine.yaml: speed: unknown field; accepted: budget, dataset, default, early_stopping, "),
         ("dataset.speed", 1, "mine.yaml: dataset.speed: unknown field; accepted: seed, source, split"),
         (
             "default.speed",
@@ -81,7 +81,7 @@ def test_a_valid_experiment_says_what_was_written(tmp_path: Path) -> None:
             "mine.yaml: search.speed: unknown field; accepted: batch_size, dropout, layers, ",
         ),
         ("model", "rnn", "mine.yaml: model: 'rnn': input should be 'mlp' or 'cnn'"),
-        ("strategy", "luck", "mine.yaml: strategy: 'luck': input should be 'grid'"),
+        ("strategy", "luck", "mine.yaml: strategy: 'luck': input should be 'grid', 'sparse' or 'tpe'"),
         ("dataset.source", "cifar", "mine.yaml: dataset.source: 'cifar'; accepted: 'digits', 'mnist'"),
         ("dataset.split.test", ..., "mine.yaml: dataset: split.test is missing"),
         ("dataset.split.train", 0.9, "mine.yaml: dataset.split: the shares sum to 1.3; accepted: at most 1"),
@@ -95,6 +95,13 @@ def test_a_valid_experiment_says_what_was_written(tmp_path: Path) -> None:
         ("default.neurons", ..., "mine.yaml: default.neurons: missing"),
         ("budget.epochs", 0, "mine.yaml: budget.epochs: 0: input should be greater than or equal to 1"),
         ("budget", ..., "mine.yaml: budget: missing"),
+        ("strategy", "tpe", "mine.yaml: budget.trials: missing; accepted for strategy tpe: how many points to try"),
+        ("budget.trials", 9, "mine.yaml: budget.trials: 9 is not used by strategy grid; accepted: leave it out"),
+        ("budget.minutes", 0, "mine.yaml: budget.minutes: 0: input should be greater than 0"),
+        ("budget.target", 99.6, "mine.yaml: budget.target: 99.6: input should be less than or equal to 1"),
+        ("early_stopping", {"first_rung": 5}, "early_stopping.first_rung: 5; accepted: below budget.epochs (5)"),
+        ("early_stopping", {"reduction": 1}, "mine.yaml: early_stopping.reduction: 1: input should be greater"),
+        ("early_stopping", {"eta": 3}, "early_stopping.eta: unknown field; accepted: first_rung, reduction"),
         ("search.learning_rate", [], "mine.yaml: search.learning_rate: []: "),
         ("search.learning_rate", [0.1, 0.1], "mine.yaml: search.learning_rate: [0.1, 0.1] repeats a value"),
         ("search.learning_rate", [0.1, -1], "mine.yaml: search.learning_rate.1: -1: input should be greater than 0"),

@@ -47,7 +47,7 @@ def run_study(workspace: Workspace, name: str, epochs: int) -> None:
         Samples(*datasets.read_split(Path(prepared.folder), split)) for split in ("train", "validation")
     )
     trials = [
-        run_trial(TrialSpecification(number, point), description, train, validation, 2, "0@here")
+        run_trial(TrialSpecification(number, point, 0, epochs), description, train, validation, 2, "0@here")
         for number, point in enumerate(asked.search.grid(asked.default))
     ]
     Leaderboard(

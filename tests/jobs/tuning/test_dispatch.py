@@ -18,7 +18,7 @@ class Listed:
         self.reported: list[int] = []
 
     def next_trial(self) -> TrialSpecification | None:
-        return TrialSpecification(self.left.pop(0), DEFAULT) if self.left else None
+        return TrialSpecification(self.left.pop(0), DEFAULT, 0, 1) if self.left else None
 
     def report(self, ended: TrialOutcome) -> None:
         self.reported.append(ended.number)

@@ -26,7 +26,7 @@ def test_durations_read_as_a_clock() -> None:
 
 def test_the_line_tells_done_running_best_and_time_left() -> None:
     clock = Clock()
-    progress = StudyProgress(total=5, known=[], clock=clock)
+    progress = StudyProgress(total=5, epochs=5, known=[], clock=clock)
     progress.start(2)
     clock.now = 20
     progress.finish(outcome(0, 0.91))
@@ -40,7 +40,7 @@ def test_the_line_tells_done_running_best_and_time_left() -> None:
 
 def test_trials_known_from_an_earlier_driver_count_as_done_but_not_for_the_pace() -> None:
     clock = Clock()
-    progress = StudyProgress(total=4, known=[outcome(0, 0.9), outcome(1, 0.8)], clock=clock)
+    progress = StudyProgress(total=4, epochs=4, known=[outcome(0, 0.9), outcome(1, 0.8)], clock=clock)
     clock.now = 10
     progress.finish(outcome(2, 0.7))
     assert "3/4 trials" in progress.line()
@@ -48,6 +48,6 @@ def test_trials_known_from_an_earlier_driver_count_as_done_but_not_for_the_pace(
 
 
 def test_failed_trials_are_counted_and_never_best() -> None:
-    progress = StudyProgress(total=2, known=[], clock=Clock())
+    progress = StudyProgress(total=2, epochs=2, known=[], clock=Clock())
     progress.finish(outcome(0, None))
     assert progress.line() == "progress: 1/2 trials, 0 running, 1 failed, 0:00 left"

@@ -7,9 +7,9 @@ import pytest
 from jobs.errors import InvalidStudyError, ServiceUnavailableError
 from jobs.experiment import Experiment, load_experiment
 from jobs.tuning.leaderboard import Leaderboard, read_leaderboard
-from jobs.tuning.study import GridStudy, study_storage
+from jobs.tuning.study import Study, study_storage
 from jobs.workspace import REPOSITORY
-from tests.jobs.tuning.outcomes import DEFAULT, outcome
+from tests.jobs.tuning.outcomes import DEFAULT, outcome, ran
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def experiment() -> Experiment:
     return load_experiment(REPOSITORY / "experiments" / "digits.yaml")
 
 
-def open_study(folder: Path, experiment: Experiment, dataset: str = "f00d") -> GridStudy:
-    return GridStudy(study_storage(folder), "study", experiment, dataset)
+def open_study(folder: Path, experiment: Experiment, dataset: str = "f00d") -> Study:
+    return Study(study_storage(folder), "study", experiment, dataset)
 
 
 def test_the_default_hyperparameters_come_first_and_every_point_once(tmp_path: Path, experiment: Experiment) -> None:
@@ -26,7 +26,7 @@ def test_the_default_hyperparameters_come_first_and_every_point_once(tmp_path: P
     given = []
     while trial := study.next_trial():
         given.append(trial.hyperparameters)
-        study.report(outcome(trial.number, 0.5, **trial.hyperparameters.model_dump()))
+        study.report(ran(trial, 0.5, budget=15))
     assert given == experiment.search.grid(experiment.default)
     assert given[0] == experiment.default
 
@@ -41,27 +41,27 @@ def test_a_driver_that_takes_up_a_study_repeats_no_finished_trial_and_loses_no_r
     assert done
     assert failed
     assert interrupted
-    first.report(outcome(done.number, 0.9, **done.hyperparameters.model_dump()))
+    first.report(ran(done, 0.9, budget=15))
     first.report(outcome(failed.number, None, **failed.hyperparameters.model_dump()))
 
     second = open_study(tmp_path, experiment)
     given = []
     while trial := second.next_trial():
         given.append(trial.hyperparameters)
-        second.report(outcome(trial.number, 0.5, **trial.hyperparameters.model_dump()))
+        second.report(ran(trial, 0.5, budget=15))
     assert done.hyperparameters not in given
     assert failed.hyperparameters not in given
     assert interrupted.hyperparameters in given
     assert len(given) == second.size - 2
-    assert len(second.finished()) == second.size
+    assert len(second.outcomes()) == second.size
     assert open_study(tmp_path, experiment).next_trial() is None
 
 
 def test_a_study_of_another_data_set_or_experiment_is_refused(tmp_path: Path, experiment: Experiment) -> None:
     open_study(tmp_path, experiment)
-    with pytest.raises(InvalidStudyError, match="was begun with dataset f00d"):
+    with pytest.raises(InvalidStudyError, match="was begun with data set f00d"):
         open_study(tmp_path, experiment, "beef")
-    with pytest.raises(InvalidStudyError, match="was begun with experiment"):
+    with pytest.raises(InvalidStudyError, match="was begun with seed 2016"):
         open_study(tmp_path, experiment.model_copy(update={"seed": 7}))
 
 

@@ -187,7 +187,7 @@ def test_a_driver_killed_in_the_middle_is_taken_up_again(
         told = next(line for line in first.stdout if line.startswith("progress: 2/"))
         os.killpg(first.pid, signal.SIGKILL)
     assert told
-    kept = {path.parent.name: path.stat().st_mtime_ns for path in study.glob("trials/*/weights.npz")}
+    kept = {path.parent.name: path.stat().st_mtime_ns for path in study.glob("trials/*/epoch-*.npz")}
     done = spark_submit("tune_model", *arguments, conf=ONE_CORE, master=cluster.master)
     assert done.returncode == 0, done.stderr
     board = read_leaderboard(study)
@@ -195,7 +195,7 @@ def test_a_driver_killed_in_the_middle_is_taken_up_again(
     assert sorted(trial.hyperparameters.model_dump_json() for trial in board.trials) == sorted(
         point.model_dump_json() for point in asked.search.grid(asked.default)
     )
-    again = {path.parent.name: path.stat().st_mtime_ns for path in study.glob("trials/*/weights.npz")}
+    again = {path.parent.name: path.stat().st_mtime_ns for path in study.glob("trials/*/epoch-*.npz")}
     finished_before = [f"{trial.number:04}" for trial in board.trials][:2]
     assert all(again[number] == kept[number] for number in finished_before)
 
@@ -208,9 +208,9 @@ def test_the_same_seed_gives_the_same_weights(board: Leaderboard, workspace: Pat
     trial = board.trials[0]
     description = ModelDescription("mlp", (8, 8, 1), 10, 2, 0, workspace / "again")
     train, validation = (Samples(*read_split(dataset, split)) for split in ("train", "validation"))
-    outcome = run_trial(TrialSpecification(0, trial.hyperparameters), description, train, validation, 1, "here")
+    outcome = run_trial(TrialSpecification(0, trial.hyperparameters, 0, 2), description, train, validation, 1, "here")
     assert outcome.validation_accuracy == pytest.approx(trial.validation_accuracy, abs=0.01)
     folders = (workspace / "again", workspace / "studies" / "night")
-    one, other = (np.load(folder / "trials" / "0000" / "weights.npz") for folder in folders)
+    one, other = (np.load(folder / "trials" / "0000" / "epoch-00002.npz") for folder in folders)
     for name in one.files:
         np.testing.assert_allclose(one[name], other[name], atol=1e-3)

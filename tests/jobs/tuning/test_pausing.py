@@ -1,0 +1,71 @@
+"""A trial that pauses and goes on, perhaps elsewhere, gives what it would have given without a pause."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from jobs.datasets.digits import read_digits
+from jobs.models.hyperparameters import Hyperparameters
+from jobs.models.training import Samples
+from jobs.tuning.trial import ModelDescription, TrialOutcome, TrialSpecification, checkpoint_path, run_trial
+
+POINT = Hyperparameters(layers=1, neurons=16, learning_rate=0.003, batch_size=32, dropout=0.4)
+
+
+@pytest.fixture(scope="module")
+def samples() -> tuple[Samples, Samples]:
+    digits = read_digits()
+    return Samples(digits.images[:300], digits.labels[:300]), Samples(digits.images[300:400], digits.labels[300:400])
+
+
+def run(folder: Path, samples: tuple[Samples, Samples], *stops: int, **options: float) -> list[TrialOutcome]:
+    description = ModelDescription("cnn", (8, 8, 1), 10, 4, 7, folder, **options)
+    return [
+        run_trial(TrialSpecification(0, POINT, done, until), description, *samples, 1, f"{done}@host")
+        for done, until in zip((0, *stops), (*stops, 4), strict=True)
+    ]
+
+
+def weights(folder: Path) -> list[np.ndarray]:
+    with np.load(checkpoint_path(folder, 0, 4)) as arrays:
+        return [arrays[name] for name in sorted(arrays.files)]
+
+
+def test_pausing_changes_neither_the_curve_nor_the_weights_nor_the_optimiser(
+    tmp_path: Path, samples: tuple[Samples, Samples]
+) -> None:
+    (whole,) = run(tmp_path / "whole", samples)
+    first, second, third = run(tmp_path / "parts", samples, 1, 3)
+    assert [one.state for one in (first, second, third, whole)] == ["paused", "paused", "complete", "complete"]
+    joined = third.after(second.after(first))
+    assert [run.epochs for run in joined.runs] == [1, 2, 1]
+    assert joined.epochs == 4
+    for one, other in zip(joined.curve, whole.curve, strict=True):
+        assert (one.epoch, one.training_loss, one.validation_loss, one.validation_accuracy) == (
+            other.epoch, other.training_loss, other.validation_loss, other.validation_accuracy,
+        )  # fmt: skip
+    for part, expected in zip(weights(tmp_path / "parts"), weights(tmp_path / "whole"), strict=True):
+        np.testing.assert_array_equal(part, expected)
+
+
+def test_the_checkpoint_that_a_run_began_from_is_kept_until_the_next(
+    tmp_path: Path, samples: tuple[Samples, Samples]
+) -> None:
+    run(tmp_path, samples, 1, 2, 3)
+    kept = sorted(path.name for path in checkpoint_path(tmp_path, 0, 0).parent.iterdir())
+    assert kept == ["epoch-00003.npz", "epoch-00004.npz"]
+
+
+def test_a_lost_checkpoint_is_a_failed_trial_that_says_so(tmp_path: Path, samples: tuple[Samples, Samples]) -> None:
+    description = ModelDescription("mlp", (8, 8, 1), 10, 4, 7, tmp_path)
+    failed = run_trial(TrialSpecification(0, POINT, 2, 4), description, *samples, 1, "0@host")
+    assert failed.state == "failed"
+    assert "epoch-00002.npz" in (failed.reason or "")
+
+
+def test_a_trial_that_takes_too_long_is_failed_with_its_time(tmp_path: Path, samples: tuple[Samples, Samples]) -> None:
+    (slow,) = run(tmp_path, samples, minutes=1e-6)
+    assert slow.state == "failed"
+    assert (slow.reason or "").startswith("time limit: ")
+    assert slow.epochs == 1
