@@ -51,6 +51,7 @@ class TunedStudy(Result):
     best_trial: int
     best_validation_accuracy: float
     default_validation_accuracy: float | None
+    report: str
     executors: list[str]
     seconds: float
 

@@ -116,6 +116,7 @@ def _places(settings: Settings, tuned: TunedModel, labelled: LabelledImageSet) -
     places = [
         ("data set", tuned.dataset.folder),
         ("study", tuned.study.folder),
+        ("report, for a browser", tuned.study.report),
         ("frozen graph", tuned.selected.graph),
         ("labels", labelled.labels),
         ("quarantine", labelled.quarantine),

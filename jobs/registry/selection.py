@@ -7,10 +7,13 @@ from jobs.datasets.dataset import Dataset, open_dataset
 from jobs.errors import InvalidStudyError
 from jobs.files import write_atomically
 from jobs.registry.final_test import FinalTest, read_final_test, run_final_test
+from jobs.registry.mlflow_client import experiment_id, open_client
+from jobs.registry.tracking import log_report, study_run
 from jobs.registry.versions import GRAPH_FILE, LABELS_FILE, find_registered, register
 from jobs.results import SelectedModel, TestScore
 from jobs.tuning.leaderboard import Leaderboard, read_leaderboard
 from jobs.tuning.progress import describe
+from jobs.tuning.report import REPORT_FOLDER, write_report
 from jobs.tuning.trial import TrialOutcome, checkpoint_path
 from jobs.tuning.tune import study_lock
 from jobs.workspace import Workspace
@@ -47,7 +50,12 @@ def select(study: str, workspace: Workspace) -> SelectedModel:
                 baseline = _freeze(leaderboard, default, dataset, folder)
             name = leaderboard.experiment.name
             run_final_test(model, name, dataset_folder, dataset, graph, baseline, workspace)
-        return _register(leaderboard, winner, default, model, workspace)
+        selected = _register(leaderboard, winner, default, model, workspace)
+        write_report(leaderboard, folder / REPORT_FOLDER, selected)
+        client = open_client(workspace)
+        experiment = experiment_id(client, workspace, leaderboard.experiment.name)
+        log_report(client, study_run(client, experiment, study, leaderboard.dataset_fingerprint), folder)
+        return selected
 
 
 def score(trial: TrialOutcome, predictions: list[int], labels: list[int]) -> TestScore:

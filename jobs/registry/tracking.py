@@ -30,6 +30,11 @@ def study_run(client: "MlflowClient", experiment: str, study: str, dataset_finge
     return str(run.info.run_id)
 
 
+def log_report(client: "MlflowClient", run: str, study_folder: Path) -> None:
+    """Attaches the report of a study to its parent run, in the place of an earlier one."""
+    client.log_artifacts(run, str(study_folder / "report"), artifact_path="report")
+
+
 @dataclass(frozen=True)
 class _LoggedTrial:
     run: str
@@ -111,5 +116,6 @@ class StudyTracking:
         return _LoggedTrial(str(run.info.run_id), 0)
 
     def log_leaderboard(self, study_folder: Path) -> None:
-        """Attaches the leaderboard to the parent run."""
+        """Attaches the leaderboard and the report to the parent run."""
         self._client.log_artifact(self.run_id, str(study_folder / "leaderboard.json"))
+        log_report(self._client, self.run_id, study_folder)

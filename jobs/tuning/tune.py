@@ -18,6 +18,7 @@ from jobs.spark import spark_application
 from jobs.tuning.dispatch import SparkTrials, dispatch
 from jobs.tuning.leaderboard import Leaderboard
 from jobs.tuning.progress import StudyProgress, describe, duration
+from jobs.tuning.report import REPORT_FOLDER, write_report
 from jobs.tuning.study import Study, study_storage
 from jobs.tuning.trial import ModelDescription, TrialOutcome
 from jobs.workspace import Workspace
@@ -56,6 +57,7 @@ def tune(experiment: Experiment, dataset_folder: Path, study: str, workspace: Wo
                 trials=trials.outcomes(),
             )
             leaderboard.write(folder)
+            write_report(leaderboard, folder / REPORT_FOLDER)
             tracking.log_leaderboard(folder)
         return _result(leaderboard, folder, time.monotonic() - began)
 
@@ -148,6 +150,7 @@ def _result(leaderboard: Leaderboard, folder: Path, seconds: float) -> TunedStud
         best_trial=best.number,
         best_validation_accuracy=best.validation_accuracy,
         default_validation_accuracy=default.validation_accuracy if default else None,
+        report=str(folder / REPORT_FOLDER / "report.html"),
         executors=sorted({run.executor for trial in leaderboard.trials for run in trial.runs}),
         seconds=seconds,
     )
