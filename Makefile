@@ -13,10 +13,10 @@ DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up down status test lint lock clean java
+.PHONY: help demo up down status test lint lock bench-tuning clean java
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: $(RUNTIME) java ## tune a model and label images with it, in Airflow, then stop everything
 	@exec $(PYTHON) -m local demo
@@ -41,6 +41,11 @@ lint: $(DEV) ## check style and types
 lock: $(UV) ## resolve requirements.in and requirements-dev.in anew
 	$(COMPILE) --override requirements-overrides.txt requirements.in -o requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+
+bench-tuning: $(DEV) java ## measure early stopping (MNIST=folder of its IDX files) and the scaling of dispatch
+	@test -n "$(MNIST)" || { echo "say where MNIST's four IDX files lie: make bench-tuning MNIST=FOLDER" >&2; exit 2; }
+	$(PYTHON) -m benchmarks.early_stopping --mnist $(MNIST)
+	$(PYTHON) -m benchmarks.scaling
 
 clean: down ## remove the virtual environment and every cache; the workspace stays
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
