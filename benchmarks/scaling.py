@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from matplotlib.figure import Figure
 from pyspark import SparkConf, SparkContext
 
 from jobs.models.hyperparameters import Hyperparameters
@@ -50,6 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--executors", type=int, nargs="+", default=[1, 2, 4, 8, 13])
     parser.add_argument("--trials", type=int, default=78)
+    parser.add_argument("--picture", type=Path, help="where to draw the speed-up")
     options = parser.parse_args()
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ["PYSPARK_PYTHON"] = sys.executable
@@ -60,15 +62,38 @@ def main() -> None:
     for executors in sorted(options.executors, reverse=True):
         took[executors] = measure(executors, seconds)
         print(f"{executors} executors: {took[executors][0]:.1f} s, naive {took[executors][1]:.1f} s", flush=True)
+    rows: list[dict[str, float]] = []
     alone = took[min(took)][0] * min(took)
     for executors, (ours, naive) in sorted(took.items()):
-        row = {
-            "executors": executors,
-            "speed_up": round(alone / ours, 2),
-            "naive_speed_up": round(alone / naive, 2),
-            "overhead_per_trial": round((ours * executors - sum(seconds)) / len(seconds), 3),
-        }
+        rows.append(
+            row := {
+                "executors": executors,
+                "speed_up": round(alone / ours, 2),
+                "naive_speed_up": round(alone / naive, 2),
+                "overhead_per_trial": round((ours * executors - sum(seconds)) / len(seconds), 3),
+            }
+        )
         print(json.dumps(row), flush=True)
+    if options.picture:
+        draw(rows, options.picture)
+
+
+def draw(rows: list[dict[str, float]], path: Path) -> None:
+    """Draws the speed-up against the number of executors, beside the ideal and the naive way."""
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    executors = [row["executors"] for row in rows]
+    axes.plot([1, max(executors)], [1, max(executors)], color="#9aa7b0", linestyle="--", label="ideal")
+    axes.plot(executors, [row["speed_up"] for row in rows], color="#1f6f8b", marker="o", label="Atoll's dispatch")
+    axes.plot(
+        executors, [row["naive_speed_up"] for row in rows], color="#e0a030", marker="o", label="one job, equal shares"
+    )
+    axes.scatter([13], [7], color="#c0392b", marker="x", label="2016 article, 13 nodes, real trials")
+    axes.set_xlabel("executors")
+    axes.set_ylabel("speed-up over one")
+    axes.set_xticks(executors)
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=120)
 
 
 def measure(executors: int, seconds: list[float]) -> tuple[float, float]:

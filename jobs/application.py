@@ -55,10 +55,14 @@ def run(main: Callable[[argparse.Namespace], Result], arguments: argparse.Argume
         message = f"{error.filename}: permission denied; accepted: a place that this user can write"
         failure = Failure(message=message, transient=False)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno == errno.EROFS:
+            message = f"{error.filename}: read-only file system; accepted: a place that this user can write"
+            failure = Failure(message=message, transient=False)
+        elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+            message = f"{error.filename or 'the workspace'}: no space left on the device; nothing was published"
+            failure = Failure(message=message, transient=True)
+        else:
             raise
-        message = f"{error.filename or 'the workspace'}: no space left on the device; nothing was published"
-        failure = Failure(message=message, transient=True)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
     else:

@@ -1,6 +1,7 @@
 """The experiment file: what a user edits to say which data, which model, which search and how much of it."""
 
 import os
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -179,10 +180,10 @@ def load_experiment(path: Path) -> Experiment:
     """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506  # a SafeLoader
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         known = ", ".join(sorted(str(other) for other in path.parent.glob("*.yaml"))) or "none there"
         raise InvalidExperimentError(f"{path}: no such experiment file; accepted: {known}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+    except (yaml.YAMLError, ValueError, KeyError, RecursionError, IsADirectoryError) as error:
         raise InvalidExperimentError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise InvalidExperimentError(
@@ -206,6 +207,8 @@ class _StrictLoader(yaml.SafeLoader):
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                continue  # the safe loader refuses it
             if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", key_node.start_mark)
             seen.add(key)
@@ -217,8 +220,11 @@ _TAGS = {"values", "range", "digits", "mnist"}
 
 
 def _say(path: Path, detail: ErrorDetails) -> str:
-    places = [str(place) for place in detail["loc"] if place not in _TAGS]
-    field, value = ".".join(places), detail["input"]
+    *above, last = detail["loc"] or ("",)
+    written = detail["type"] == "extra_forbidden" or last not in _TAGS
+    places = [str(place) for place in above if place not in _TAGS] + ([str(last)] if written else [])
+    field = ".".join(place if place.isprintable() else repr(place) for place in places)
+    value = detail["input"]
     message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
         return f"{path}: {field}: unknown field; accepted: {', '.join(_siblings(detail['loc']))}"
@@ -226,6 +232,8 @@ def _say(path: Path, detail: ErrorDetails) -> str:
         return f"{path}: {field}: missing"
     if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
         tag = detail["ctx"]["discriminator"].strip("'")
+        if detail["type"] == "union_tag_not_found":
+            return f"{path}: {field}.{tag}: missing"
         given = value.get(tag) if isinstance(value, dict) else value
         return f"{path}: {field}.{tag}: {given!r}; accepted: {detail['ctx'].get('expected_tags', '')}"
     if detail["type"] == "model_type":

@@ -126,13 +126,16 @@ def check_master(master: str) -> None:
     refusals = []
     for address in master.removeprefix("spark://").split(","):
         host, _, port = address.rpartition(":")
-        if not host or not port.isdigit():
+        host = host.removeprefix("[").removesuffix("]")  # an IPv6 address
+        if not host or not port.isdecimal():
             raise SparkUnavailableError(f"spark.master: {master!r} is not an address; accepted: spark://HOST:PORT")
         try:
             with socket.create_connection((host, int(port)), timeout=CONNECT_TIMEOUT):
                 return
         except OSError as error:
             refusals.append(f"{address}: {error.strerror or error}")
+        except UnicodeError as error:
+            refusals.append(f"{address}: {error}")
     raise SparkUnavailableError(f"spark.master: no Spark master answers at {master} ({'; '.join(refusals)})")
 
 

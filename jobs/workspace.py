@@ -28,7 +28,7 @@ class Workspace:
         """Takes the workspace from `home`, else from `ATOLL_HOME`, else `var` in the repository.
 
         Raises:
-            InvalidArgumentError: The value is a URL of a scheme other than `file`, or names a file.
+            InvalidArgumentError: The value is a URL of a scheme other than `file`, or names a file or a place below one.
         """
         value = home or os.environ.get("ATOLL_HOME") or str(REPOSITORY / "var")
         scheme, separator, path = value.partition("://")
@@ -37,8 +37,9 @@ class Workspace:
                 f"ATOLL_HOME: {value!r} is not a path; accepted: a folder that every node mounts (for example over NFS)"
             )
         root = Path(path if separator else value).expanduser().resolve()
-        if root.exists() and not root.is_dir():
-            raise InvalidArgumentError(f"ATOLL_HOME: {str(root)!r} is a file; accepted: a folder")
+        existing = next(place for place in (root, *root.parents) if place.exists())
+        if not existing.is_dir():
+            raise InvalidArgumentError(f"ATOLL_HOME: {str(existing)!r} is a file; accepted: a folder")
         return cls(root)
 
     def dataset(self, name: str, fingerprint: str) -> Path:

@@ -122,7 +122,7 @@ def _download(name: str, md5: str, mirrors: tuple[str, ...]) -> bytes:
             response = httpx.get(address, timeout=_TIMEOUT, follow_redirects=True)
             response.raise_for_status()
             check_md5(_decompress(response.content, address), address, md5)
-        except (httpx.HTTPError, InvalidDatasetError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError, InvalidDatasetError) as error:  # a host may not encode
             failures.append(
                 str(error) if isinstance(error, InvalidDatasetError) else f"{address}: {_first_line(error)}"
             )

@@ -45,12 +45,29 @@ def split_samples(
     """
     own = len(labels) if test_from is None else test_from
     remaining = np.arange(own, dtype=np.int64)
+    counts = [round(share * own) for share in (train, validation, test or 0.0)]
+    few = _few(remaining, labels, own - sum(counts), seed)
+    remaining = np.setdiff1d(remaining, few)
     parts: list[Indices] = []
-    for share in (train, validation, test or 0.0):
-        part, remaining = _draw(remaining, labels, round(share * own), seed)
+    for count in counts:
+        part, remaining = _draw(remaining, labels, count, seed)
         parts.append(part)
     published = np.arange(own, len(labels), dtype=np.int64)
-    return SplitIndices(parts[0], parts[1], parts[2] if test_from is None else published, remaining)
+    held_out = np.union1d(few, remaining)
+    return SplitIndices(parts[0], parts[1], parts[2] if test_from is None else published, held_out)
+
+
+def _few(available: Indices, labels: NDArray[np.int64], count: int, seed: int) -> Indices:
+    """Draws the samples that are in no split where they are fewer than the classes, which no stratified draw can leave over.
+
+    They are of different classes, the largest, so that the splits stay stratified; none where there are enough for every class.
+    """
+    classes, sizes = np.unique(labels[available], return_counts=True)
+    if not 0 < count < len(classes):
+        return available[:0]
+    generator = np.random.default_rng(seed)
+    largest = classes[np.argsort(-sizes, kind="stable")[:count]]
+    return np.sort([generator.choice(available[labels[available] == label]) for label in largest])
 
 
 def _draw(available: Indices, labels: NDArray[np.int64], count: int, seed: int) -> tuple[Indices, Indices]:

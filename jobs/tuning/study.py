@@ -1,6 +1,7 @@
 """A study saved with Optuna: which trials there are, how far each has come, what is to be done next."""
 
 import os
+import random
 import time
 from collections import deque
 from collections.abc import Callable
@@ -284,7 +285,12 @@ class Study:
         experiment = self._experiment
         match experiment.strategy:
             case "grid":
-                return experiment.search.grid(experiment.default)
+                default, *points = experiment.search.grid(experiment.default)
+                if (
+                    experiment.early_stopping
+                ):  # in their own order the later ones may all be better, and the first be promoted
+                    random.Random(experiment.seed).shuffle(points)  # noqa: S311  # no secret
+                return [default, *points]
             case "sparse":
                 return sparse_points(
                     experiment.search, experiment.default, experiment.budget.trials or 1, experiment.seed
