@@ -1,5 +1,6 @@
 """Training one network on arrays that are held as tensors."""
 
+import functools
 import io
 import math
 import time
@@ -12,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.files import write_atomically
-from jobs.models.hyperparameters import Hyperparameters
 
 if TYPE_CHECKING:
     import keras
@@ -28,9 +28,9 @@ class DivergedError(Exception):
     """The loss of a network is no longer a finite number."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Samples:
-    """Images and labels of one split.
+    """Images and labels of one split; equal only to itself, so that what is made of it can be found again.
 
     Attributes:
         images: uint8, shape (samples, height, width, channels), values 0 to 255.
@@ -60,58 +60,76 @@ class EpochScore:
     seconds: float
 
 
-def train(
-    network: "keras.Model",
-    train: Samples,
-    validation: Samples,
-    hyperparameters: Hyperparameters,
-    epochs: range,
-    seed: int,
-    checkpoint: Path | None = None,
-) -> Iterator[EpochScore]:
-    """Trains `network` in place with Adam on cross entropy, one epoch per item of the iterator.
+class Trainer:
+    """One compiled network with its data, which trains one trial after another without being traced again.
 
-    The images stay uint8 in memory; each step gathers its batch by index and scales it to 0 to 1, the same mathematics as
-    `keras.Model.fit` on arrays. The order of the samples depends on the seed and the epoch alone, so that training which
-    goes on from a checkpoint gives what training without a pause would have given.
+    Trials that differ in the learning rate alone share a trainer: what they learn is put in before and taken out after. The
+    images stay uint8 in memory; each step gathers its batch by index and scales it to 0 to 1, the same mathematics as
+    `keras.Model.fit` on arrays.
 
-    Args:
-        network: As `build_network` gives it.
-        train: What to train on.
-        validation: What to score each epoch on.
-        hyperparameters: Learning rate and batch size.
-        epochs: The epochs to train, counted from 1; consecutive.
-        seed: Seed of the order of the samples.
-        checkpoint: What `save_checkpoint` left after the epoch before the first; None starts anew.
-
-    Raises:
-        DivergedError: A loss is not finite.
+    Attributes:
+        network: The network, as it is now.
     """
-    import keras
-    import tensorflow as tf
 
-    steps = math.ceil(len(train.labels) / hyperparameters.batch_size)
-    network.compile(
-        optimizer=keras.optimizers.Adam(hyperparameters.learning_rate),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-        steps_per_execution=min(STEPS_PER_EXECUTION, steps),
-        jit_compile=False,  # on a CPU, XLA costs its compilation and gains nothing
-    )
-    if checkpoint is not None:
-        _restore(network, checkpoint)
-    order = tf.Variable(np.arange(len(train.labels)), trainable=False)
-    training_batches = _batches(train, hyperparameters.batch_size, order)
-    validation_batches = _batches(validation, _EVALUATION_BATCH)
-    start = time.monotonic()
-    for epoch in epochs:
-        order.assign(np.random.default_rng((seed, epoch)).permutation(len(train.labels)))
-        history = network.fit(training_batches, initial_epoch=epoch - 1, epochs=epoch, shuffle=False, verbose=0)
-        validation_loss, accuracy = network.evaluate(validation_batches, verbose=0)
-        training_loss = float(history.history["loss"][0])
-        if not (math.isfinite(training_loss) and math.isfinite(validation_loss)):
-            raise DivergedError(f"the loss is {training_loss:g} in epoch {epoch}")
-        yield EpochScore(epoch, training_loss, float(validation_loss), float(accuracy), time.monotonic() - start)
+    def __init__(self, network: "keras.Model", train: Samples, validation: Samples, batch_size: int) -> None:
+        """Compiles the network with Adam on cross entropy.
+
+        Args:
+            network: As `build_network` gives it; its initial weights are those of each trial that starts anew.
+            train: What to train on.
+            validation: What to score each epoch on.
+            batch_size: Samples per training step.
+        """
+        import keras
+        import tensorflow as tf
+
+        self.network = network
+        self._samples = len(train.labels)
+        network.compile(
+            optimizer=keras.optimizers.Adam(),
+            loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            metrics=["accuracy"],
+            steps_per_execution=min(STEPS_PER_EXECUTION, math.ceil(self._samples / batch_size)),
+            jit_compile=False,  # on a CPU, XLA costs its compilation and gains nothing
+        )
+        self._initial = network.get_weights(), [variable.numpy() for variable in _state(network)]
+        self._order = tf.Variable(np.arange(self._samples), trainable=False)
+        self._training_batches = _batches(train, batch_size, self._order)
+        self._validation_batches = _batches(validation, _EVALUATION_BATCH)
+
+    def train(
+        self, learning_rate: float, epochs: range, seed: int, checkpoint: Path | None = None
+    ) -> Iterator[EpochScore]:
+        """Trains the network in place, one epoch per item of the iterator.
+
+        The order of the samples depends on the seed and the epoch alone, so that training which goes on from a checkpoint
+        gives what training without a pause would have given.
+
+        Args:
+            learning_rate: Step size of Adam; a checkpoint brings its own.
+            epochs: The epochs to train, counted from 1; consecutive.
+            seed: Seed of the order of the samples.
+            checkpoint: What `save_checkpoint` left after the epoch before the first; None starts anew.
+
+        Raises:
+            DivergedError: A loss is not finite.
+        """
+        if checkpoint is None:
+            _put(self.network, *self._initial)
+            self.network.optimizer.learning_rate = learning_rate
+        else:
+            _put(self.network, *_read(checkpoint))
+        start = time.monotonic()
+        for epoch in epochs:
+            self._order.assign(np.random.default_rng((seed, epoch)).permutation(self._samples))
+            history = self.network.fit(
+                self._training_batches, initial_epoch=epoch - 1, epochs=epoch, shuffle=False, verbose=0
+            )
+            validation_loss, accuracy = self.network.evaluate(self._validation_batches, verbose=0)
+            training_loss = float(history.history["loss"][0])
+            if not (math.isfinite(training_loss) and math.isfinite(validation_loss)):
+                raise DivergedError(f"the loss is {training_loss:g} in epoch {epoch}")
+            yield EpochScore(epoch, training_loss, float(validation_loss), float(accuracy), time.monotonic() - start)
 
 
 def predict(network: "keras.Model", images: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -141,16 +159,21 @@ def save_checkpoint(network: "keras.Model", path: Path) -> None:
 
 def load_weights(network: "keras.Model", path: Path) -> None:
     """Reads the weights of a checkpoint into a network of the same shape, compiled or not."""
-    with np.load(path) as arrays:
-        network.set_weights([arrays[name] for name in sorted(arrays.files) if name.startswith("weights/")])
+    network.set_weights(_read(path)[0])
 
 
-def _restore(network: "keras.Model", path: Path) -> None:
-    """Takes up a checkpoint with a compiled network."""
-    load_weights(network, path)
+def _read(path: Path) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+    """Reads weights and state from a checkpoint."""
     with np.load(path) as arrays:
-        saved = [arrays[name] for name in sorted(arrays.files) if name.startswith("state/")]
-    for variable, value in zip(_state(network), saved, strict=True):
+        names = sorted(arrays.files)
+        weights = [arrays[name] for name in names if name.startswith("weights/")]
+        return weights, [arrays[name] for name in names if name.startswith("state/")]
+
+
+def _put(network: "keras.Model", weights: list[NDArray[Any]], state: list[NDArray[Any]]) -> None:
+    """Puts weights and state into a compiled network."""
+    network.set_weights(weights)
+    for variable, value in zip(_state(network), state, strict=True):
         variable.assign(value)
 
 
@@ -165,7 +188,7 @@ def _batches(samples: Samples, batch_size: int, order: "tf.Variable | None" = No
     """Batches of float32 images and labels, in the order that the variable holds when an epoch begins."""
     import tensorflow as tf
 
-    images, labels = tf.constant(samples.images), tf.constant(samples.labels)
+    images, labels = _tensors(samples)
 
     def gather(position: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
         index = position if order is None else tf.gather(order, position)
@@ -173,3 +196,11 @@ def _batches(samples: Samples, batch_size: int, order: "tf.Variable | None" = No
 
     positions = tf.data.Dataset.range(len(samples.labels)).batch(batch_size)
     return positions.map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+
+
+@functools.lru_cache(maxsize=2)
+def _tensors(samples: Samples) -> tuple["tf.Tensor", "tf.Tensor"]:
+    """Holds a split once in a worker process, however many networks train on it."""
+    import tensorflow as tf
+
+    return tf.constant(samples.images), tf.constant(samples.labels)

@@ -3,14 +3,18 @@
 import os
 import time
 import traceback
+from collections import OrderedDict
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from jobs.models.hyperparameters import Architecture, Hyperparameters
 from jobs.models.training import DivergedError, EpochScore, Samples
+
+if TYPE_CHECKING:
+    from jobs.models.training import Trainer
 
 TrialState = Literal["complete", "paused", "failed"]
 """`paused`: it has reached a rung, left a checkpoint there, and may be taken up again on any executor."""
@@ -211,25 +215,46 @@ def _train(
     from jobs.models.threads import use_cores
 
     use_cores(cores)
-    import keras
-
     from jobs.models import training
-    from jobs.models.network import build_network
 
-    keras.backend.clear_session()  # Python workers are reused, and so would the graph of the trial before be
-    keras.utils.set_random_seed(description.seed)
-    network = build_network(
-        description.architecture, trial.hyperparameters, description.image_shape, description.classes
-    )
+    trainer = _trainer(trial, description, train, validation)
     left = checkpoint_path(description.study_folder, trial.number, trial.done) if trial.done else None
     epochs = range(trial.done + 1, trial.until + 1)
-    for score in training.train(network, train, validation, trial.hyperparameters, epochs, description.seed, left):
+    for score in trainer.train(trial.hyperparameters.learning_rate, epochs, description.seed, left):
         curve.append(score)
         if description.minutes is not None and score.seconds > description.minutes * 60 and score.epoch < trial.until:
             raise TrialTimeoutError(
                 f"{score.seconds / 60:.1f} min for {len(curve)} epochs; allowed are {description.minutes:g} min"
             )
-    training.save_checkpoint(network, checkpoint_path(description.study_folder, trial.number, trial.until))
+    training.save_checkpoint(trainer.network, checkpoint_path(description.study_folder, trial.number, trial.until))
     for old in checkpoint_path(description.study_folder, trial.number, 0).parent.glob("epoch-*.npz"):
         if old.name < checkpoint_path(description.study_folder, trial.number, trial.done).name:
             old.unlink(missing_ok=True)  # the one that this run began from is kept: this driver may die before it knows
+
+
+_TRAINERS_KEPT = 4
+"""A worker process keeps the last few compiled networks: tracing one takes longer than many a rung."""
+
+_trainers: "OrderedDict[tuple[object, ...], Trainer]" = OrderedDict()
+
+
+def _trainer(
+    trial: TrialSpecification, description: ModelDescription, train: Samples, validation: Samples
+) -> "Trainer":
+    """Gives the compiled network for a trial, made now or for an earlier trial of the same shape in this process."""
+    import keras
+
+    from jobs.models.network import build_network
+    from jobs.models.training import Trainer
+
+    shape = trial.hyperparameters.model_copy(update={"learning_rate": 1.0})
+    key = (shape, description, train, validation)
+    if key not in _trainers:
+        while len(_trainers) >= _TRAINERS_KEPT:
+            _trainers.popitem(last=False)
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(description.seed)
+        network = build_network(description.architecture, shape, description.image_shape, description.classes)
+        _trainers[key] = Trainer(network, train, validation, shape.batch_size)
+    _trainers.move_to_end(key)
+    return _trainers[key]

@@ -12,7 +12,7 @@ from PIL import Image
 from jobs.models.freezing import freeze
 from jobs.models.hyperparameters import Architecture, Hyperparameters
 from jobs.models.network import build_network
-from jobs.models.training import DivergedError, Samples, load_weights, predict, save_checkpoint, train
+from jobs.models.training import DivergedError, EpochScore, Samples, Trainer, load_weights, predict, save_checkpoint
 
 POINT = Hyperparameters(layers=2, neurons=16, learning_rate=0.01, batch_size=7, dropout=0.25)
 
@@ -62,10 +62,16 @@ def test_a_network_has_the_layers_and_neurons_that_were_asked_for() -> None:
     assert [layer.rate for layer in network.layers if isinstance(layer, keras.layers.Dropout)] == [0.25, 0.25]
 
 
+def learn(network: keras.Model, train: Samples, held: Samples, point: Hyperparameters, epochs: int) -> list[EpochScore]:
+    return list(
+        Trainer(network, train, held, point.batch_size).train(point.learning_rate, range(1, epochs + 1), seed=0)
+    )
+
+
 def test_training_learns_and_scores_every_epoch_with_a_partial_last_batch() -> None:
     keras.utils.set_random_seed(0)
     network = build_network("mlp", POINT, (4, 4, 1), 3)
-    curve = list(train(network, samples(100, (4, 4, 1)), samples(50, (4, 4, 1), 1), POINT, epochs=range(1, 16), seed=0))
+    curve = learn(network, samples(100, (4, 4, 1)), samples(50, (4, 4, 1), 1), POINT, 15)
     assert [score.epoch for score in curve] == list(range(1, 16))
     assert curve[-1].validation_accuracy > 0.9
     assert curve[-1].training_loss < curve[0].training_loss
@@ -83,7 +89,7 @@ def test_gathering_by_index_is_the_mathematics_of_plain_keras() -> None:
         keras.optimizers.Adam(point.learning_rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     )
     expected = plain.fit(data.images / np.float32(255), data.labels, batch_size=60, epochs=5, verbose=0).history["loss"]
-    got = [score.training_loss for score in train(ours, data, held, point, epochs=range(1, 6), seed=0)]
+    got = [score.training_loss for score in learn(ours, data, held, point, 5)]
     np.testing.assert_allclose(got, expected, rtol=1e-4)
 
 
@@ -91,7 +97,7 @@ def test_a_diverging_network_is_told_at_the_epoch() -> None:
     point = POINT.model_copy(update={"learning_rate": 1e30, "dropout": 0.0})
     network = build_network("mlp", point, (4, 4, 1), 3)
     with pytest.raises(DivergedError, match="in epoch 1"):
-        list(train(network, samples(60, (4, 4, 1)), samples(20, (4, 4, 1), 1), point, epochs=range(1, 4), seed=0))
+        learn(network, samples(60, (4, 4, 1)), samples(20, (4, 4, 1), 1), point, 3)
 
 
 def test_saved_weights_come_back(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from jobs.datasets.digits import read_digits
 from jobs.models.hyperparameters import Hyperparameters
 from jobs.models.training import Samples
+from jobs.tuning import trial
 from jobs.tuning.trial import ModelDescription, TrialOutcome, TrialSpecification, checkpoint_path, run_trial
 
 POINT = Hyperparameters(layers=1, neurons=16, learning_rate=0.003, batch_size=32, dropout=0.4)
@@ -69,3 +70,23 @@ def test_a_trial_that_takes_too_long_is_failed_with_its_time(tmp_path: Path, sam
     assert slow.state == "failed"
     assert (slow.reason or "").startswith("time limit: ")
     assert slow.epochs == 1
+
+
+def test_trials_that_share_a_compiled_network_learn_as_if_each_had_its_own(
+    tmp_path: Path, samples: tuple[Samples, Samples]
+) -> None:
+    rates = (0.003, 0.03, 1e30, 0.003)
+    description = ModelDescription("cnn", (8, 8, 1), 10, 2, 7, tmp_path)
+
+    def curve(number: int, rate: float) -> list[tuple[float, float]]:
+        point = POINT.model_copy(update={"learning_rate": rate})
+        outcome = run_trial(TrialSpecification(number, point, 0, 2), description, *samples, 1, "0@host")
+        return [(score.training_loss, score.validation_loss) for score in outcome.curve]
+
+    shared = [curve(number, rate) for number, rate in enumerate(rates)]
+    alone = []
+    for number, rate in enumerate(rates):
+        trial._trainers.clear()
+        alone.append(curve(number, rate))
+    assert shared == alone
+    assert shared[0] == shared[3] != shared[1]
