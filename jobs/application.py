@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-from jobs.errors import AtollError
+from jobs.errors import AtollError, InvalidArgumentError
 from jobs.results import Failure, Result
 
 log = logging.getLogger("atoll")
@@ -24,6 +24,21 @@ ERROR_FILE = "error.json"
 """What a step leaves beside `result.json` when it stops with `USER_ERROR`."""
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class Arguments(argparse.ArgumentParser):
+    """A job's arguments, without abbreviations; a mistake in them is told as any other is, in one line."""
+
+    def __init__(self, *, prog: str, description: str | None) -> None:
+        super().__init__(prog=prog, description=description, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Refuses the command line.
+
+        Raises:
+            InvalidArgumentError: Always.
+        """
+        raise InvalidArgumentError(f"{' '.join(message.split())}; accepted: see {self.prog}.py --help")
 
 
 def run(main: Callable[[argparse.Namespace], Result], arguments: argparse.ArgumentParser) -> None:
@@ -44,8 +59,9 @@ def run(main: Callable[[argparse.Namespace], Result], arguments: argparse.Argume
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     arguments.add_argument("--workspace", metavar="FOLDER", help="the workspace (default: $ATOLL_HOME, else ./var)")
     arguments.add_argument("--result", type=Path, metavar="FILE", help="where to write result.json")
-    options = arguments.parse_args()
+    place = _place_of_the_result()
     try:
+        options = arguments.parse_args()
         result = main(options)
         if options.result:
             result.write(options.result)
@@ -67,7 +83,18 @@ def run(main: Callable[[argparse.Namespace], Result], arguments: argparse.Argume
         sys.exit(128 + signal.SIGINT)
     else:
         return
-    _stop(arguments.prog, failure, options.result)
+    _stop(arguments.prog, failure, place)
+
+
+def _place_of_the_result() -> Path | None:
+    """Finds where the result goes even where the other arguments cannot be understood."""
+    lenient = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    lenient.add_argument("--result", type=Path)
+    try:
+        place: Path | None = lenient.parse_known_args()[0].result
+    except argparse.ArgumentError:  # without a value; the job's own parser will say so
+        return None
+    return place
 
 
 def die_with_parent() -> None:

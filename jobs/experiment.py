@@ -115,7 +115,7 @@ class EarlyStopping(_Section):
     """
 
     first_rung: Annotated[int, Field(ge=1, le=10000)] = 1
-    reduction: Annotated[int, Field(ge=2, le=100)] = 4
+    reduction: Annotated[int, Field(ge=2, le=100)] = 2
 
 
 class Experiment(_Section):

@@ -21,7 +21,7 @@ def main(options: argparse.Namespace) -> LabelledImageSet:
 
 def parser() -> argparse.ArgumentParser:
     """Declares the arguments; `request_from` says which go together."""
-    arguments = argparse.ArgumentParser(prog="label_images", description=__doc__, allow_abbrev=False)
+    arguments = application.Arguments(prog="label_images", description=__doc__)
     add = arguments.add_argument
     add("--graph", type=Path, metavar="FILE", help="a frozen GraphDef (.pb); or use --model")
     add("--labels", type=Path, metavar="FILE", help="its labels, one per line, in the order of its outputs")
@@ -30,7 +30,7 @@ def parser() -> argparse.ArgumentParser:
     add("--images", metavar="FOLDER", help="folder or URL of the images (default: the image set of the workspace)")
     add("--output", metavar="FOLDER", help="where labels, quarantine and result.json go; or use --image-set, --date")
     add("--image-set", metavar="NAME", help="name of the image set in the workspace")
-    add("--date", type=date.fromisoformat, metavar="YYYY-MM-DD", help="day of the image set")
+    add("--date", type=day, metavar="YYYY-MM-DD", help="day of the image set")
     add("--top-k", type=int, default=5, metavar="N", help="labels for each image (default: %(default)s)")
     add("--batch-size", type=int, default=32, metavar="N", help="images inferred at once (default: %(default)s)")
     add("--max-megapixels", type=float, default=40, metavar="N", help="larger images are not decoded (%(default)s)")
@@ -38,6 +38,18 @@ def parser() -> argparse.ArgumentParser:
     add("--input-tensor", metavar="NAME", help="the encoded image (default: what feeds the image decoder)")
     add("--output-tensor", metavar="NAME", help="the scores (default: softmax:0)")
     return arguments
+
+
+def day(text: str) -> date:
+    """Reads a day.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no day; accepted: YYYY-MM-DD") from None
 
 
 if __name__ == "__main__":

@@ -20,6 +20,6 @@ def main(options: argparse.Namespace) -> PreparedDataset:
 
 
 if __name__ == "__main__":
-    arguments = argparse.ArgumentParser(prog="prepare_dataset", description=__doc__)
+    arguments = application.Arguments(prog="prepare_dataset", description=__doc__)
     arguments.add_argument("--experiment", type=Path, required=True, metavar="FILE", help="the experiment file")
     application.run(main, arguments)

@@ -19,6 +19,6 @@ def main(options: argparse.Namespace) -> SelectedModel:
 
 
 if __name__ == "__main__":
-    arguments = argparse.ArgumentParser(prog="select_model", description=__doc__)
+    arguments = application.Arguments(prog="select_model", description=__doc__)
     arguments.add_argument("--study", required=True, metavar="NAME", help="a study that tune_model has finished")
     application.run(main, arguments)

@@ -20,7 +20,7 @@ def main(options: argparse.Namespace) -> TunedStudy:
 
 
 if __name__ == "__main__":
-    arguments = argparse.ArgumentParser(prog="tune_model", description=__doc__)
+    arguments = application.Arguments(prog="tune_model", description=__doc__)
     arguments.add_argument("--experiment", type=Path, required=True, metavar="FILE", help="the experiment file")
     arguments.add_argument(
         "--dataset", type=Path, required=True, metavar="FOLDER", help="a data set of prepare_dataset"

@@ -111,7 +111,8 @@ def draw(board: Leaderboard, shares: dict[str, float]) -> list[Picture]:
     drawn: list[tuple[str, str, Figure]] = []
     if any(trial.validation_accuracy is not None for trial in board.trials):
         error = pictures.error_against_learning_rate(board)
-        drawn.append(("error_against_learning_rate", "Error against the learning rate", error))
+        how_far = ", as far as each trial was trained" if board.experiment.early_stopping else ""
+        drawn.append(("error_against_learning_rate", f"Error against the learning rate{how_far}", error))
         if shares:
             drawn.append(("importance", "Which hyperparameters matter", pictures.importances(shares)))
         if varied(board):

@@ -71,12 +71,31 @@ def test_a_mistake_is_one_line_with_status_2_and_is_left_for_airflow(tmp_path: P
         assert not (folder / "result.json").exists()
 
 
-def test_an_unknown_argument_is_refused_with_the_usage(tmp_path: Path) -> None:
-    for script in ("prepare_dataset", "tune_model", "select_model", "label_images"):
-        done = run_job(script, "--speed", "high", ATOLL_HOME=str(tmp_path))
-        assert done.returncode == 2
-        assert "Traceback" not in done.stderr
-        assert "usage: " in done.stderr
+@pytest.mark.parametrize("script", ["prepare_dataset", "tune_model", "select_model", "label_images"])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--speed", "high"), "--speed"),
+        (("--workspace",), "argument --workspace: expected one argument"),
+        (("--result",), "argument --result: expected one argument"),
+    ],
+)
+def test_an_argument_that_cannot_be_understood_is_one_line(
+    script: str, arguments: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    done = run_job(script, *arguments, ATOLL_HOME=str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert said in done.stderr or "the following arguments are required" in done.stderr
+    assert done.stderr.endswith(f"; accepted: see {script}.py --help\n")
+
+
+def test_an_argument_that_cannot_be_understood_is_left_for_airflow(tmp_path: Path) -> None:
+    done = run_job("label_images", "--date", "today", "--result", tmp_path / "result.json", ATOLL_HOME=str(tmp_path))
+    left = json.loads((tmp_path / "error.json").read_text())
+    assert left["transient"] is False
+    assert "argument --date: 'today' is no day; accepted: YYYY-MM-DD" in left["message"]
+    assert done.stderr == f"label_images: error: {left['message']}\n"
 
 
 def test_an_unreachable_master_is_told_at_once_and_may_pass(
