@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-rung", type=int, default=1)
     parser.add_argument("--reduction", type=int, default=3)
+    parser.add_argument("--keep", type=Path, help="folder for the leaderboards, which benchmarks.replay reads")
     options = parser.parse_args()
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     stopping = {"first_rung": options.first_rung, "reduction": options.reduction}
@@ -66,6 +67,9 @@ def main() -> None:
                 for kind, early in (("stopped", stopping), ("whole", None))
             ]
             print(json.dumps(Comparison(seed, boards[1], boards[0]).row()), flush=True)
+            if options.keep:
+                boards[1].write(options.keep / f"whole-{seed}")
+                boards[0].write(options.keep / f"stopped-{seed}")
 
 
 def run(home: Path, master: str, mnist: Path, seed: int, early_stopping: dict[str, int] | None) -> Leaderboard:
