@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,17 +36,35 @@ def own_cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def executor_of(worker: "subprocess.Popen[bytes]") -> psutil.Process:
-    """The JVM of the executor that a worker runs now."""
-    for child in psutil.Process(worker.pid).children(recursive=True):
-        if "--executor-id" in child.cmdline():
-            return child
-    raise AssertionError("the worker has no executor")
+    """The JVM of the executor that a worker runs now; after a loss it takes a moment until there is one again."""
+    found = poll(lambda: [one for one in below(psutil.Process(worker.pid)) if "--executor-id" in command_of(one)])
+    return found[0]
 
 
 def python_worker_of(worker: "subprocess.Popen[bytes]") -> psutil.Process:
     """The Python process that trains now: the youngest below the executor's daemon."""
-    python = [one for one in executor_of(worker).children(recursive=True) if "pyspark.daemon" in one.cmdline()]
-    return max(python, key=lambda one: one.create_time())
+    found = poll(lambda: [one for one in below(executor_of(worker)) if "pyspark.daemon" in command_of(one)])
+    return max(found, key=lambda one: one.pid)
+
+
+def below(process: psutil.Process) -> list[psutil.Process]:
+    return process.children(recursive=True)
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    """The command line of a process; nothing when it has just ended."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def poll(look: Callable[[], list[psutil.Process]]) -> list[psutil.Process]:
+    deadline = time.monotonic() + 30
+    while not (found := look()):
+        assert time.monotonic() < deadline, "there is no such process"
+        time.sleep(0.1)
+    return found
 
 
 def test_a_lost_python_worker_executor_and_machine_cost_a_rung_each_at_most(
