@@ -94,7 +94,7 @@ class Budget(_Section):
     Attributes:
         epochs: Passes over the training split in a complete trial, 1 to 10000.
         trials: Points to try, the default hyperparameters among them; a grid has its own number.
-        minutes: Wall-clock time after which nothing new is begun; None sets no limit.
+        minutes: Wall-clock time of one driver after which nothing new is begun; None sets no limit.
         trial_minutes: Time that one trial may take in all, seen at the end of each epoch; None sets no limit.
         target: Validation accuracy, above 0, at most 1, at which the study ends; None looks for the best.
     """

@@ -213,7 +213,8 @@ class Study:
         self._running.add(number)
         known = self._outcomes.get(number)
         done = known.epochs if known else 0
-        return TrialSpecification(number, self._points[number], done, next(rung for rung in self.rungs if rung > done))
+        until = next(rung for rung in self.rungs if rung > done)
+        return TrialSpecification(number, self._points[number], done, until, known.seconds if known else 0.0)
 
     def _standings(self) -> list[Standing]:
         standings = []

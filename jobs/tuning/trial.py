@@ -33,12 +33,14 @@ class TrialSpecification:
         hyperparameters: The point of the search space to train.
         done: Epochs that are done already; it goes on from the checkpoint that was left after them.
         until: Epochs that are to be done in all when this run ends.
+        spent: Seconds that its earlier runs took.
     """
 
     number: int
     hyperparameters: Hyperparameters
     done: int
     until: int
+    spent: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -222,9 +224,10 @@ def _train(
     epochs = range(trial.done + 1, trial.until + 1)
     for score in trainer.train(trial.hyperparameters.learning_rate, epochs, description.seed, left):
         curve.append(score)
-        if description.minutes is not None and score.seconds > description.minutes * 60 and score.epoch < trial.until:
+        seconds = trial.spent + score.seconds
+        if description.minutes is not None and seconds > description.minutes * 60 and score.epoch < description.epochs:
             raise TrialTimeoutError(
-                f"{score.seconds / 60:.1f} min for {len(curve)} epochs; allowed are {description.minutes:g} min"
+                f"{seconds / 60:.1f} min for {score.epoch} epochs; allowed are {description.minutes:g} min"
             )
     training.save_checkpoint(trainer.network, checkpoint_path(description.study_folder, trial.number, trial.until))
     for old in checkpoint_path(description.study_folder, trial.number, 0).parent.glob("epoch-*.npz"):

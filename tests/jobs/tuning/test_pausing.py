@@ -72,6 +72,15 @@ def test_a_trial_that_takes_too_long_is_failed_with_its_time(tmp_path: Path, sam
     assert slow.epochs == 1
 
 
+def test_the_time_of_earlier_runs_counts(tmp_path: Path, samples: tuple[Samples, Samples]) -> None:
+    run(tmp_path, samples, 1)
+    description = ModelDescription("cnn", (8, 8, 1), 10, 4, 7, tmp_path, minutes=10)
+    went_on = run_trial(TrialSpecification(0, POINT, 1, 3, spent=60.0), description, *samples, 1, "0@host")
+    too_long = run_trial(TrialSpecification(0, POINT, 1, 3, spent=600.0), description, *samples, 1, "0@host")
+    assert went_on.state == "paused"
+    assert (too_long.reason or "").startswith("time limit: 10.0 min for 2 epochs")
+
+
 def test_trials_that_share_a_compiled_network_learn_as_if_each_had_its_own(
     tmp_path: Path, samples: tuple[Samples, Samples]
 ) -> None:
