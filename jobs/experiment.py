@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 
 from jobs.errors import InvalidExperimentError
-from jobs.models.hyperparameters import Architecture, Hyperparameters
-from jobs.tuning.search_space import SearchSpace
+from jobs.models.hyperparameters import REQUIRED, USED, Hyperparameters, Model
+from jobs.tuning.search_space import Choice, Range, SearchSpace
 from jobs.workspace import REPOSITORY
 
 Strategy = Literal["grid", "sparse", "tpe"]
@@ -110,26 +110,71 @@ class EarlyStopping(_Section):
     """Asynchronous successive halving: trials pause at rungs, and only the best go on.
 
     Attributes:
-        first_rung: Epochs of the first rung.
+        first_rung: Epochs of the first rung, above 0; 0.5 pauses trials in the middle of their first epoch.
         reduction: How many trials compete for one place in the next rung, which has as many times more epochs.
     """
 
-    first_rung: Annotated[int, Field(ge=1, le=10000)] = 1
+    first_rung: Annotated[float, Field(gt=0, le=10000)] = 1
     reduction: Annotated[int, Field(ge=2, le=100)] = 2
 
 
 class Experiment(_Section):
-    """One experiment, as its YAML file says it."""
+    """One experiment, as its YAML file says it.
+
+    Attributes:
+        name: Name of the experiment, of its file and of its model in the registry.
+        dataset: What to learn from.
+        model: `mlp`, `cnn`, or a function of the user's own as `package.module:function`.
+        code: Files and folders with that function, which executors are given: packages, modules (`.py`) or archives (`.zip`).
+            From a file, they are relative to its folder.
+        strategy: How points of the search space are chosen.
+        early_stopping: Whether, and how, trials compete before they are complete.
+        search: The values to try.
+        default: The hyperparameters that are always tried, and with which the winner is compared.
+        budget: How much a study may spend.
+        seed: Seed of weights, dropout, augmentation, order of the samples, and of the strategy.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
     dataset: Annotated[DigitsSource | MnistSource, Field(discriminator="source")]
-    model: Architecture
+    model: Model
+    code: tuple[Path, ...] = ()
     strategy: Strategy = "grid"
     early_stopping: EarlyStopping | None = None
     search: SearchSpace
     default: Hyperparameters
     budget: Budget
     seed: Seed = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _built_in_models_have_no_other_hyperparameters(cls, content: Any) -> Any:
+        known = USED.get(str(content.get("model"))) if isinstance(content, dict) else None
+        for section in ("default", "search"):
+            names = content.get(section) if known else None
+            for name, value in names.items() if isinstance(names, dict) else ():
+                if known and name not in known and value is not None:
+                    why = (
+                        f"not used by model {content['model']}"
+                        if name in Hyperparameters.model_fields
+                        else "unknown field"
+                    )
+                    raise ValueError(f"{section}.{name}: {why}; accepted: {', '.join(sorted(known))}")
+        return content
+
+    @model_validator(mode="after")
+    def _hyperparameters_suit_the_model(self) -> Self:
+        if ":" in self.model:
+            known = {*Hyperparameters.model_fields, *self.default.own()}
+            for name in self.search.axes():
+                if name not in known:
+                    raise ValueError(f"search.{name}: has no default; accepted: a value in default.{name} as well")
+            return self
+        for name in sorted(REQUIRED - self.default.model_fields_set):
+            raise ValueError(f"default.{name}: missing")
+        if self.code:
+            raise ValueError(f"code: not used by model {self.model}; accepted: leave it out, or a model of your own")
+        return self
 
     @model_validator(mode="after")
     def _search_suits_the_strategy(self) -> Self:
@@ -143,7 +188,7 @@ class Experiment(_Section):
     def _first_rung_is_below_a_complete_trial(self) -> Self:
         if self.early_stopping and self.early_stopping.first_rung >= self.budget.epochs:
             raise ValueError(
-                f"early_stopping.first_rung: {self.early_stopping.first_rung}; accepted: below budget.epochs "
+                f"early_stopping.first_rung: {self.early_stopping.first_rung:g}; accepted: below budget.epochs "
                 f"({self.budget.epochs})"
             )
         return self
@@ -153,9 +198,8 @@ class Experiment(_Section):
             raise ValueError(
                 f"budget.trials: {self.budget.trials} is not used by strategy grid; accepted: leave it out, or sparse or tpe"
             )
-        for name in SearchSpace.model_fields:
-            values = getattr(self.search, name)
-            if values is not None and not isinstance(values, list) and values.steps is None:
+        for name, axis in self.search.axes().items():
+            if isinstance(axis, Range) and axis.steps is None:
                 raise ValueError(
                     f"search.{name}: steps is missing; accepted for strategy grid: a list of values, or low, high and steps"
                 )
@@ -216,6 +260,7 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 _TAGS = {"values", "range", "digits", "mnist"}
+_FORMS: dict[str, type[BaseModel]] = {"values": Choice, "range": Range}
 """Union members that pydantic puts into a field's path; no user wrote them."""
 
 
@@ -249,6 +294,9 @@ def _siblings(location: tuple[int | str, ...]) -> list[str]:
     """Gives the names of the fields that are accepted where the last part of `location` stands."""
     models: list[type[BaseModel]] = [Experiment]
     for place in (str(part) for part in location[:-1]):
+        if place in _FORMS:
+            models = [_FORMS[place]]
+            continue
         if place in _TAGS:
             models = [model for model in models if _answers_to(model, place)]
             continue

@@ -1,34 +1,104 @@
-"""What describes one network: the hyperparameters that a search may vary."""
+"""What describes one network and its training: the hyperparameters that a search may vary."""
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-Architecture = Literal["mlp", "cnn"]
-"""`mlp`: dense layers on the flattened image. `cnn`: two convolutions with pooling, then dense layers."""
+BuiltIn = Literal["mlp", "cnn"]
+"""`mlp`: dense layers on the flattened image. `cnn`: blocks of convolutions with pooling, then dense layers."""
+
+_OWN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+
+def _known(model: str) -> str:
+    if model not in get_args(BuiltIn) and not _OWN.fullmatch(model):
+        raise ValueError(f"{model!r}; accepted: mlp, cnn, or a function of your own as package.module:function")
+    return model
+
+
+Model = Annotated[str, AfterValidator(_known)]
+"""The name of a built-in model, or a function of the user's own as `package.module:function`."""
+
+Scalar = bool | int | float | str
+"""A value of a hyperparameter."""
 
 Layers = Annotated[int, Field(ge=1, le=16)]
 Neurons = Annotated[int, Field(ge=1, le=16384)]
 LearningRate = Annotated[float, Field(gt=0, le=10)]
 BatchSize = Annotated[int, Field(ge=1, le=65536)]
 Dropout = Annotated[float, Field(ge=0, lt=1)]
+Blocks = Annotated[int, Field(ge=1, le=8)]
+Convolutions = Annotated[int, Field(ge=1, le=8)]
+Filters = Annotated[int, Field(ge=1, le=4096)]
+Kernel = Annotated[int, Field(ge=1, le=31)]
+Schedule = Literal["constant", "cosine"]
+Shift = Annotated[float, Field(ge=0, le=0.5)]
+Rotation = Annotated[float, Field(ge=0, le=180)]
+Zoom = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Hyperparameters(BaseModel):
-    """The hyperparameters of one trial.
+    """The hyperparameters of one trial. A model of the user's own may have others besides.
 
     Attributes:
         layers: Number of dense hidden layers, 1 to 16.
         neurons: Number of neurons in each of them, 1 to 16384.
-        learning_rate: Step size of Adam, above 0, at most 10.
+        learning_rate: Step size of Adam, above 0, at most 10; with a schedule, the largest.
         batch_size: Samples per training step, 1 to 65536.
         dropout: Share of a dense layer's outputs set to zero in training, 0 (none) to below 1.
+        blocks: Blocks of a `cnn`, each ending in 2x2 pooling, 1 to 8.
+        convolutions: Convolutions in each block, 1 to 8.
+        filters: Filters of the first block's convolutions, 1 to 4096; each block has twice as many as the one before.
+        kernel: Height and width of the convolutions, in pixels, 1 to 31.
+        batch_normalization: Whether convolutions and dense layers are normalised over the batch.
+        schedule: `constant`, or `cosine`: the learning rate falls to 0 at the last epoch of a complete trial.
+        shift: Training images are moved by up to this share of their size, 0 (not) to 0.5.
+        rotation: Training images are turned by up to so many degrees, 0 (not) to 180.
+        zoom: Training images are made larger or smaller by up to this share, 0 (not) to below 1.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, Scalar]
 
-    layers: Layers
-    neurons: Neurons
+    layers: Layers = 1
+    neurons: Neurons = 128
     learning_rate: LearningRate
     batch_size: BatchSize
-    dropout: Dropout
+    dropout: Dropout = 0.0
+    blocks: Blocks = 2
+    convolutions: Convolutions = 1
+    filters: Filters = 32
+    kernel: Kernel = 3
+    batch_normalization: bool = False
+    schedule: Schedule = "constant"
+    shift: Shift = 0.0
+    rotation: Rotation = 0.0
+    zoom: Zoom = 0.0
+
+    @model_serializer(mode="wrap")
+    def _as_it_was_given(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leaves out what nobody has set, which would only stand in the way of what was."""
+        given = self.model_fields_set
+        return {name: value for name, value in write(self).items() if name in given}
+
+    def given(self) -> dict[str, Scalar]:
+        """Gives the values that were set, by name."""
+        return {name: getattr(self, name) for name in (*type(self).model_fields, *self.own()) if self._is_set(name)}
+
+    def own(self) -> dict[str, Scalar]:
+        """Gives the values that only a model of the user's own knows, by name."""
+        return self.__pydantic_extra__
+
+    def _is_set(self, name: str) -> bool:
+        return name in self.model_fields_set
+
+
+_TRAINING = {"learning_rate", "batch_size", "schedule", "shift", "rotation", "zoom"}
+_DENSE = _TRAINING | {"layers", "neurons", "dropout", "batch_normalization"}
+
+USED: dict[str, set[str]] = {"mlp": _DENSE, "cnn": _DENSE | {"blocks", "convolutions", "filters", "kernel"}}
+"""The hyperparameters that each built-in model has; a model of the user's own has all, and more."""
+
+REQUIRED = {"learning_rate", "batch_size", "layers", "neurons", "dropout"}
+"""Those that an experiment on a built-in model must set."""

@@ -1,39 +1,88 @@
 """The networks that a search varies, as Keras models."""
 
+import importlib
 from typing import TYPE_CHECKING
 
-from jobs.models.hyperparameters import Architecture, Hyperparameters
+from jobs.models.hyperparameters import Hyperparameters
 
 if TYPE_CHECKING:
     import keras
 
 
+class UnsuitableModelError(Exception):
+    """A model of the user's own cannot be found, or does not give what a classifier must."""
+
+
 def build_network(
-    architecture: Architecture, hyperparameters: Hyperparameters, image_shape: tuple[int, int, int], classes: int
+    model: str, hyperparameters: Hyperparameters, image_shape: tuple[int, int, int], classes: int
 ) -> "keras.Model":
     """Builds a classifier of images.
 
     Args:
-        architecture: `mlp` or `cnn`; the latter is two 3x3 convolutions of 32 and 64 filters, each with 2x2 pooling, in
-            front of the dense layers.
-        hyperparameters: Number and width of the dense hidden layers, and their dropout.
+        model: `mlp`, `cnn`, or a function of the user's own as `package.module:function`.
+        hyperparameters: What shapes the network; see `Hyperparameters`.
         image_shape: Height, width and channels, in pixels.
         classes: Number of classes.
 
     Returns:
         A model from float32 images of shape (batch, height, width, channels), values 0 to 1, to float32 logits of shape
         (batch, classes). It is not compiled; its initial weights follow Keras's global seed.
+
+    Raises:
+        UnsuitableModelError: There is no such function, or what it gives is no such model.
     """
+    if ":" in model:
+        return _build_own(model, hyperparameters, image_shape, classes)
     import keras
 
     outputs = inputs = keras.Input(image_shape, name="images")
-    if architecture == "cnn":
-        for filters in (32, 64):
-            outputs = keras.layers.Conv2D(filters, 3, padding="same", activation="relu")(outputs)
+    if model == "cnn":
+        for block in range(hyperparameters.blocks):
+            for _ in range(hyperparameters.convolutions):
+                layer = keras.layers.Conv2D(
+                    hyperparameters.filters * 2**block,
+                    hyperparameters.kernel,
+                    padding="same",
+                    use_bias=not hyperparameters.batch_normalization,
+                )
+                outputs = _activated(layer(outputs), hyperparameters)
             outputs = keras.layers.MaxPooling2D(2, padding="same")(outputs)
     outputs = keras.layers.Flatten()(outputs)
     for _ in range(hyperparameters.layers):
-        outputs = keras.layers.Dense(hyperparameters.neurons, activation="relu")(outputs)
+        layer = keras.layers.Dense(hyperparameters.neurons, use_bias=not hyperparameters.batch_normalization)
+        outputs = _activated(layer(outputs), hyperparameters)
         if hyperparameters.dropout:
             outputs = keras.layers.Dropout(hyperparameters.dropout)(outputs)
     return keras.Model(inputs, keras.layers.Dense(classes, name="logits")(outputs))
+
+
+def _activated(outputs: "keras.KerasTensor", hyperparameters: Hyperparameters) -> "keras.KerasTensor":
+    import keras
+
+    if hyperparameters.batch_normalization:
+        outputs = keras.layers.BatchNormalization()(outputs)
+    return keras.layers.ReLU()(outputs)
+
+
+def _build_own(
+    model: str, hyperparameters: Hyperparameters, image_shape: tuple[int, int, int], classes: int
+) -> "keras.Model":
+    import keras
+
+    module, function = model.split(":")
+    try:
+        build = getattr(importlib.import_module(module), function)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise UnsuitableModelError(
+            f"model: {model!r}: {error}; accepted: a function in the experiment's `code`, as package.module:function"
+        ) from None
+    network = build(hyperparameters.given(), image_shape, classes)
+    if not isinstance(network, keras.Model):
+        raise UnsuitableModelError(f"model: {model!r} gives {type(network).__name__}; accepted: a keras.Model")
+    expected = (None, *image_shape), (None, classes)
+    if (network.input_shape, network.output_shape) != expected:
+        raise UnsuitableModelError(
+            f"model: {model!r} goes from {network.input_shape} to {network.output_shape}; accepted: {expected[0]} (images, "
+            f"values 0 to 1) to {expected[1]} (logits)"
+        )
+    return network

@@ -4,7 +4,7 @@ import functools
 import io
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.files import write_atomically
+from jobs.models.augmentation import Augmentation
+from jobs.models.hyperparameters import Hyperparameters
 
 if TYPE_CHECKING:
     import keras
@@ -43,18 +45,18 @@ class Samples:
 
 @dataclass(frozen=True)
 class EpochScore:
-    """How a network does after one epoch.
+    """How a network does after an epoch, or at a rung within one.
 
     Attributes:
-        epoch: Epochs finished, from 1.
-        training_loss: Mean cross entropy over the epoch's steps, in nats.
+        epoch: Epochs finished, above 0.
+        training_loss: Mean cross entropy over the steps since the last score, in nats; None where there was none.
         validation_loss: Cross entropy on the validation split, in nats.
         validation_accuracy: Share of the validation split that is classified correctly, 0 to 1.
         seconds: Time since training began.
     """
 
-    epoch: int
-    training_loss: float
+    epoch: float
+    training_loss: float | None
     validation_loss: float
     validation_accuracy: float
     seconds: float
@@ -71,65 +73,104 @@ class Trainer:
         network: The network, as it is now.
     """
 
-    def __init__(self, network: "keras.Model", train: Samples, validation: Samples, batch_size: int) -> None:
+    def __init__(
+        self,
+        network: "keras.Model",
+        train: Samples,
+        validation: Samples,
+        hyperparameters: Hyperparameters,
+        epochs: int = 1,
+    ) -> None:
         """Compiles the network with Adam on cross entropy.
 
         Args:
             network: As `build_network` gives it; its initial weights are those of each trial that starts anew.
             train: What to train on.
-            validation: What to score each epoch on.
-            batch_size: Samples per training step.
+            validation: What to score on.
+            hyperparameters: Batch size, schedule and augmentation; their learning rate is not used.
+            epochs: Epochs of a complete trial, over which a schedule stretches.
         """
         import keras
         import tensorflow as tf
 
         self.network = network
-        self._samples = len(train.labels)
+        self._train, self._samples, self._batch_size = train, len(train.labels), hyperparameters.batch_size
+        self._steps = math.ceil(self._samples / self._batch_size)
+        self._learning_rate = keras.Variable(0.001, trainable=False, name="largest_learning_rate")
+        scheduled: Any = 0.001
+        if hyperparameters.schedule == "cosine":
+            scheduled = keras.optimizers.schedules.CosineDecay(self._learning_rate, epochs * self._steps)
+        self._scheduled = hyperparameters.schedule != "constant"
         network.compile(
-            optimizer=keras.optimizers.Adam(),
+            optimizer=keras.optimizers.Adam(scheduled),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
-            steps_per_execution=min(STEPS_PER_EXECUTION, math.ceil(self._samples / batch_size)),
+            steps_per_execution=min(STEPS_PER_EXECUTION, self._steps),
             jit_compile=False,  # on a CPU, XLA costs its compilation and gains nothing
         )
         self._initial = network.get_weights(), [variable.numpy() for variable in _state(network)]
         self._order = tf.Variable(np.arange(self._samples), trainable=False)
-        self._training_batches = _batches(train, batch_size, self._order)
+        self._seed = tf.Variable([0, 0], dtype=tf.int64, trainable=False)
+        self._augmentation = Augmentation(hyperparameters.shift, hyperparameters.rotation, hyperparameters.zoom)
+        self._segments: dict[range, tf.data.Dataset[Any]] = {}
         self._validation_batches = _batches(validation, _EVALUATION_BATCH)
 
     def train(
-        self, learning_rate: float, epochs: range, seed: int, checkpoint: Path | None = None
+        self,
+        learning_rate: float,
+        milestones: Iterable[float],
+        seed: int,
+        done: float = 0.0,
+        checkpoint: Path | None = None,
     ) -> Iterator[EpochScore]:
-        """Trains the network in place, one epoch per item of the iterator.
+        """Trains the network in place, from one milestone to the next per item of the iterator.
 
-        The order of the samples depends on the seed and the epoch alone, so that training which goes on from a checkpoint
-        gives what training without a pause would have given.
+        The order of the samples and their augmentation depend on the seed and the epoch alone, so that training which goes
+        on from a checkpoint gives what training without a pause would have given.
 
         Args:
-            learning_rate: Step size of Adam; a checkpoint brings its own.
-            epochs: The epochs to train, counted from 1; consecutive.
+            learning_rate: Step size of Adam; with a schedule, the largest.
+            milestones: Epochs, rising and above `done`, at which to score; every whole epoch must be among them. A part of
+                an epoch is rounded up to a whole step.
             seed: Seed of the order of the samples.
-            checkpoint: What `save_checkpoint` left after the epoch before the first; None starts anew.
+            done: Epochs that are done already, as the checkpoint has them.
+            checkpoint: What `save_checkpoint` left there; None starts anew.
 
         Raises:
             DivergedError: A loss is not finite.
         """
-        if checkpoint is None:
-            _put(self.network, *self._initial)
+        _put(self.network, *(self._initial if checkpoint is None else _read(checkpoint)))
+        self._learning_rate.assign(learning_rate)
+        if not self._scheduled:
             self.network.optimizer.learning_rate = learning_rate
-        else:
-            _put(self.network, *_read(checkpoint))
         start = time.monotonic()
-        for epoch in epochs:
+        for milestone in milestones:
+            epoch = math.ceil(milestone)
             self._order.assign(np.random.default_rng((seed, epoch)).permutation(self._samples))
-            history = self.network.fit(
-                self._training_batches, initial_epoch=epoch - 1, epochs=epoch, shuffle=False, verbose=0
-            )
+            self._seed.assign([seed, epoch])
+            steps = range(self._step(max(done, epoch - 1), epoch), self._step(milestone, epoch))
+            training_loss = self._train_steps(steps) if steps else None
             validation_loss, accuracy = self.network.evaluate(self._validation_batches, verbose=0)
-            training_loss = float(history.history["loss"][0])
-            if not (math.isfinite(training_loss) and math.isfinite(validation_loss)):
-                raise DivergedError(f"the loss is {training_loss:g} in epoch {epoch}")
-            yield EpochScore(epoch, training_loss, float(validation_loss), float(accuracy), time.monotonic() - start)
+            for loss in (training_loss, validation_loss):
+                if loss is not None and not math.isfinite(loss):
+                    raise DivergedError(f"the loss is {loss:g} in epoch {epoch}")
+            done = milestone
+            seconds = time.monotonic() - start
+            yield EpochScore(milestone, training_loss, float(validation_loss), float(accuracy), seconds)
+
+    def _step(self, milestone: float, epoch: int) -> int:
+        """Gives the steps of an epoch (counted from 1) that are done at a milestone in it."""
+        return math.ceil((milestone - (epoch - 1)) * self._steps - 1e-6)
+
+    def _train_steps(self, steps: range) -> float:
+        """Trains some steps of an epoch and gives their mean loss."""
+        if steps not in self._segments:
+            positions = range(steps.start * self._batch_size, min(steps.stop * self._batch_size, self._samples))
+            self._segments[steps] = _batches(
+                self._train, self._batch_size, positions, self._order, self._augmentation, self._seed
+            )
+        history = self.network.fit(self._segments[steps], shuffle=False, verbose=0)
+        return float(history.history["loss"][0])
 
 
 def predict(network: "keras.Model", images: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -184,18 +225,29 @@ def _state(network: "keras.Model") -> "list[keras.Variable]":
     return [*network.optimizer.variables, *(one for one in network.variables if id(one) not in weights)]
 
 
-def _batches(samples: Samples, batch_size: int, order: "tf.Variable | None" = None) -> "tf.data.Dataset[Any]":
-    """Batches of float32 images and labels, in the order that the variable holds when an epoch begins."""
+def _batches(
+    samples: Samples,
+    batch_size: int,
+    positions: range | None = None,
+    order: "tf.Variable | None" = None,
+    augmentation: Augmentation | None = None,
+    seed: "tf.Variable | None" = None,
+) -> "tf.data.Dataset[Any]":
+    """Batches of float32 images and labels, in the order that the variable holds when they are read."""
     import tensorflow as tf
 
     images, labels = _tensors(samples)
 
     def gather(position: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
         index = position if order is None else tf.gather(order, position)
-        return tf.cast(tf.gather(images, index), tf.float32) / 255.0, tf.gather(labels, index)
+        batch = tf.cast(tf.gather(images, index), tf.float32) / 255.0
+        if augmentation and seed is not None:
+            batch = augmentation.apply(batch, tf.random.experimental.stateless_fold_in(seed, position[0]))
+        return batch, tf.gather(labels, index)
 
-    positions = tf.data.Dataset.range(len(samples.labels)).batch(batch_size)
-    return positions.map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+    positions = range(len(samples.labels)) if positions is None else positions
+    batches = tf.data.Dataset.range(positions.start, positions.stop).batch(batch_size)
+    return batches.map(gather, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
 
 @functools.lru_cache(maxsize=2)

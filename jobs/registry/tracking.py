@@ -1,5 +1,6 @@
 """A study in MLflow: one parent run, and under it one run for each trial."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,11 +39,11 @@ def log_report(client: "MlflowClient", run: str, study_folder: Path) -> None:
 @dataclass(frozen=True)
 class _LoggedTrial:
     run: str
-    epochs: int
+    epochs: float
 
 
-def _epochs(run: "Run") -> int:
-    return int(run.data.tags.get(_EPOCHS_TAG, 0))
+def _epochs(run: "Run") -> float:
+    return float(run.data.tags.get(_EPOCHS_TAG, 0))
 
 
 class StudyTracking:
@@ -85,9 +86,12 @@ class StudyTracking:
         logged = self._logged.get(outcome.number) or self._begin(outcome)
         begun = round(outcome.started_at * 1000)
         metrics = [
-            Metric(name, getattr(score, name), begun + round(score.seconds * 1000), score.epoch)
-            for score in outcome.curve[logged.epochs :]
+            # MLflow counts whole steps: a rung within an epoch stands at the epoch that it is a part of.
+            Metric(name, value, begun + round(score.seconds * 1000), math.ceil(score.epoch))
+            for score in outcome.curve
+            if score.epoch > logged.epochs
             for name in ("training_loss", "validation_loss", "validation_accuracy")
+            if (value := getattr(score, name)) is not None
         ]
         tags = [RunTag("atoll.executor", outcome.executor), RunTag(_EPOCHS_TAG, str(outcome.epochs))]
         if outcome.reason:

@@ -15,11 +15,8 @@ _FEWEST = 4
 
 def varied(board: Leaderboard) -> list[str]:
     """Gives the hyperparameters that are not the same in all trials."""
-    return [
-        name
-        for name in Hyperparameters.model_fields
-        if len({getattr(trial.hyperparameters, name) for trial in board.trials}) > 1
-    ]
+    names = (*Hyperparameters.model_fields, *board.experiment.default.own())
+    return [name for name in names if len({getattr(trial.hyperparameters, name) for trial in board.trials}) > 1]
 
 
 def importance(board: Leaderboard) -> dict[str, float]:
@@ -55,14 +52,16 @@ def _comparable(board: Leaderboard, trial: TrialOutcome) -> float | None:
     stopping = board.experiment.early_stopping
     if trial.validation_accuracy is None:
         return None
-    return trial.curve[stopping.first_rung - 1].validation_accuracy if stopping else trial.validation_accuracy
+    return trial.accuracy_at(stopping.first_rung) if stopping else trial.validation_accuracy
 
 
-def _distribution(values: list[float]) -> "optuna.distributions.BaseDistribution":
+def _distribution(values: list[Any]) -> "optuna.distributions.BaseDistribution":
     import optuna
 
+    if any(isinstance(value, str | bool) for value in values):
+        return optuna.distributions.CategoricalDistribution(sorted(set(values), key=str))
     low, high = min(values), max(values)
     log = low > 0 and high / low >= 4
-    if isinstance(low, int):
+    if all(isinstance(value, int) for value in values):
         return optuna.distributions.IntDistribution(low, int(high), log=log)
     return optuna.distributions.FloatDistribution(low, high, log=log)

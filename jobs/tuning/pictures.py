@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _SIZE = (8.0, 4.5)
 _GREY, _BEST, _STOPPED = "#9aa7b0", "#c0392b", "#e0a030"
 _LINES = ("#1f6f8b", "#c0392b", "#64873b", "#8e5aa8", "#e0a030", "#3c4a57", "#2aa198", "#b5651d")
-_LOGARITHMIC = ("learning_rate", "neurons", "batch_size")
+_LOGARITHMIC = ("learning_rate", "neurons", "batch_size", "filters")
 
 
 def error_against_learning_rate(board: Leaderboard) -> "Figure":
@@ -95,8 +95,11 @@ def parallel_coordinates(board: Leaderboard) -> "Figure":
     for position, name in enumerate([*names, "error"]):
         axes.axvline(position, color="#3c4a57", linewidth=1)
         values = [_error(trial) if name == "error" else getattr(trial.hyperparameters, name) for trial in trials]
-        for value, side in ((min(values), -0.06), (max(values), 1.03)):
-            axes.text(position, side, f"{value:.3g}" + (" %" if name == "error" else ""), ha="center")
+        texts = any(isinstance(value, str | bool) for value in values)
+        low, high = (min(values, key=str), max(values, key=str)) if texts else (min(values), max(values))
+        for value, side in ((low, -0.06), (high, 1.03)):
+            said = str(value).lower() if texts else f"{value:.3g}"
+            axes.text(position, side, said + (" %" if name == "error" else ""), ha="center")
     axes.set_xticks(range(len(names) + 1), [*(name.replace("_", " ") for name in names), "validation error"])
     axes.tick_params(axis="x", length=0, pad=16)
     axes.set_yticks([])
@@ -169,8 +172,11 @@ def _legend(axes: "Axes", entries: Iterable[tuple[str, str, str]]) -> None:
     axes.legend(frameon=False)
 
 
-def _scale(name: str, values: list[float]) -> Callable[[float], float]:
-    """Maps values onto 0 to 1, by their logarithm where ratios matter."""
+def _scale(name: str, values: list[Any]) -> Callable[[Any], float]:
+    """Maps values onto 0 to 1, by their logarithm where ratios matter; what is no number by its place in the alphabet."""
+    if any(isinstance(value, str | bool) for value in values):
+        places = sorted(set(values), key=str)
+        return lambda value: 0.5 if len(places) == 1 else places.index(value) / (len(places) - 1)
     change: Callable[[float], float] = math.log if name in _LOGARITHMIC else float
     low, high = change(min(values)), change(max(values))
     return lambda value: 0.5 if high == low else (change(value) - low) / (high - low)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from jobs.models.hyperparameters import Hyperparameters
+from jobs.models.hyperparameters import Hyperparameters, Scalar
 from jobs.tuning.trial import TrialOutcome
 
 
@@ -17,7 +17,11 @@ def duration(seconds: float) -> str:
 
 def describe(hyperparameters: Hyperparameters) -> str:
     """Writes hyperparameters on one line, as `layers=1 neurons=32 ...`."""
-    return " ".join(f"{name}={value:g}" for name, value in hyperparameters.model_dump().items())
+    return " ".join(f"{name}={_short(value)}" for name, value in hyperparameters.given().items())
+
+
+def _short(value: Scalar) -> str:
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value).lower()
 
 
 @dataclass
@@ -32,7 +36,7 @@ class StudyProgress:
     """
 
     total: int
-    epochs: int
+    epochs: float
     known: list[TrialOutcome]
     clock: Callable[[], float] = time.monotonic
     _running: int = 0
@@ -68,7 +72,7 @@ class StudyProgress:
             parts.append(f"{duration(pace * max(0, self.epochs - done))} left")
         return ", ".join(parts)
 
-    def _epochs_done(self) -> int:
+    def _epochs_done(self) -> float:
         """Counts the epochs that need not be trained any more; a failed trial will not train its own."""
-        complete = self.epochs // self.total if self.total else 0
+        complete = self.epochs / self.total if self.total else 0
         return sum(max(one.epochs, complete) if one.state == "failed" else one.epochs for one in self._latest.values())

@@ -99,9 +99,9 @@ def facts(board: Leaderboard, selected: SelectedModel | None) -> list[tuple[str,
             shown.append((f"{100 * (1 - selected.default.accuracy):.2f} %", "test error of the default"))
     shown.append((f"{len(board.trials)}", "trials"))
     if board.experiment.early_stopping:
-        shown.append((f"{spent} of {full}", f"epochs trained, {1 - spent / full:.0%} saved by stopping early"))
+        shown.append((f"{spent:g} of {full}", f"epochs trained, {1 - spent / full:.0%} saved by stopping early"))
     else:
-        shown.append((f"{spent}", "epochs trained"))
+        shown.append((f"{spent:g}", "epochs trained"))
     shown.append((duration(seconds), "of training, all executors together"))
     return shown
 

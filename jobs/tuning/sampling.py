@@ -4,8 +4,8 @@ import warnings
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from jobs.models.hyperparameters import Hyperparameters
-from jobs.tuning.search_space import Range, SearchSpace
+from jobs.models.hyperparameters import Hyperparameters, Scalar
+from jobs.tuning.search_space import Axis, Choice, Range, SearchSpace, applies
 from jobs.tuning.trial import TrialOutcome
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def sparse_points(space: SearchSpace, default: Hyperparameters, trials: int, see
     """
     import optuna
 
-    axes = _axes(space)
-    distributions = {name: _evenly(values) for name, values in axes.items()}
+    axes = space.axes()
+    distributions = {name: _evenly(axis) for name, axis in axes.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         study = _silent_study(optuna.samplers.QMCSampler(seed=seed, scramble=True))
@@ -39,7 +39,7 @@ def sparse_points(space: SearchSpace, default: Hyperparameters, trials: int, see
     while len(points) < trials and known < _TRIES:
         drawn = study.ask(distributions).params
         before = len(points)
-        points[default.model_copy(update={name: _value(axes[name], drawn[name]) for name in axes})] = None
+        points[space.point(default, {name: _value(axis, drawn[name]) for name, axis in axes.items()})] = None
         known = known + 1 if len(points) == before else 0
     return list(points)
 
@@ -65,68 +65,71 @@ def propose(
     """
     import optuna
 
-    axes = _axes(space)
-    distributions = {name: _naturally(values) for name, values in axes.items()}
+    distributions = {name: _naturally(axis) for name, axis in space.axes().items()}
+    conditional = any(axis.when for axis in space.axes().values())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+        sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=conditional, constant_liar=True)
     study = _silent_study(sampler)
     state = optuna.trial.TrialState
     for outcome in ended:
-        params = _inside(axes, distributions, outcome.hyperparameters)
+        params = space.values(outcome.hyperparameters)
         if params is not None and outcome.validation_accuracy is not None:
             study.add_trial(_trial(params, distributions, value=outcome.validation_accuracy))
     for point in running:
-        params = _inside(axes, distributions, point)
+        params = space.values(point)
         if params is not None:
             study.add_trial(_trial(params, distributions, state=state.RUNNING))
-    drawn = study.ask(distributions).params
-    return default.model_copy(update=drawn)
+    trial, point = study.ask(None if conditional else distributions), default
+    for name, axis in space.axes().items():
+        if applies(axis, point):
+            point = point.model_copy(update={name: _suggest(trial, name, distributions[name])})
+    return point
 
 
-def _axes(space: SearchSpace) -> dict[str, Any]:
-    return {name: values for name in type(space).model_fields if (values := getattr(space, name)) is not None}
-
-
-def _evenly(values: Any) -> "optuna.distributions.BaseDistribution":
-    """A list is covered by its positions: the sequence knows numbers only."""
+def _suggest(trial: "optuna.Trial", name: str, distribution: "optuna.distributions.BaseDistribution") -> Scalar:
+    """Gives a trial's value; one that was asked for with all distributions has it already."""
     import optuna
 
-    if isinstance(values, list):
-        return optuna.distributions.IntDistribution(0, len(values) - 1)
-    return _interval(values)
+    value: Scalar
+    match distribution:
+        case optuna.distributions.CategoricalDistribution():
+            value = trial.suggest_categorical(name, distribution.choices)  # type: ignore[assignment]
+        case optuna.distributions.IntDistribution():
+            value = trial.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
+        case optuna.distributions.FloatDistribution():
+            value = trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)
+        case _:
+            raise TypeError(type(distribution).__name__)
+    return value
 
 
-def _naturally(values: Any) -> "optuna.distributions.BaseDistribution":
+def _evenly(axis: Axis) -> "optuna.distributions.BaseDistribution":
+    """A choice is covered by its positions: the sequence knows numbers only."""
     import optuna
 
-    return optuna.distributions.CategoricalDistribution(values) if isinstance(values, list) else _interval(values)
+    if isinstance(axis, Choice):
+        return optuna.distributions.IntDistribution(0, len(axis.values) - 1)
+    return _interval(axis)
 
 
-def _interval(values: Range[Any]) -> "optuna.distributions.BaseDistribution":
+def _naturally(axis: Axis) -> "optuna.distributions.BaseDistribution":
     import optuna
 
-    if isinstance(values.low, int):
-        return optuna.distributions.IntDistribution(values.low, int(values.high), log=values.log)
-    return optuna.distributions.FloatDistribution(values.low, values.high, log=values.log)
+    return optuna.distributions.CategoricalDistribution(axis.values) if isinstance(axis, Choice) else _interval(axis)
 
 
-def _value(values: Any, drawn: Any) -> Any:
-    return values[drawn] if isinstance(values, list) else drawn
+def _interval(axis: Range[Any]) -> "optuna.distributions.BaseDistribution":
+    import optuna
+
+    if isinstance(axis.low, int):
+        return optuna.distributions.IntDistribution(axis.low, int(axis.high), log=axis.log)
+    return optuna.distributions.FloatDistribution(axis.low, axis.high, log=axis.log)
 
 
-def _inside(
-    axes: dict[str, list[float] | Range[Any]],
-    distributions: "dict[str, optuna.distributions.BaseDistribution]",
-    point: Hyperparameters,
-) -> dict[str, Any] | None:
-    """Gives a point's values on the axes, or None when it lies outside of the space."""
-    params = {name: getattr(point, name) for name in axes}
-    for name, value in params.items():
-        values = axes[name]
-        if value not in values if isinstance(values, list) else not values.low <= value <= values.high:
-            return None
-    return params
+def _value(axis: Axis, drawn: Any) -> Scalar:
+    value: Scalar = axis.values[drawn] if isinstance(axis, Choice) else drawn
+    return value
 
 
 def _trial(
@@ -134,7 +137,8 @@ def _trial(
 ) -> "optuna.trial.FrozenTrial":
     import optuna
 
-    return optuna.trial.create_trial(params=params, distributions=distributions, **result)
+    known = {name: distributions[name] for name in params}
+    return optuna.trial.create_trial(params=params, distributions=known, **result)
 
 
 def _silent_study(sampler: "optuna.samplers.BaseSampler") -> "optuna.Study":

@@ -6,12 +6,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from jobs.errors import InvalidStudyError, ServiceUnavailableError
 from jobs.experiment import Experiment
-from jobs.models.hyperparameters import Hyperparameters
+from jobs.models.hyperparameters import Hyperparameters, Schedule
 from jobs.tuning.sampling import propose, sparse_points
+from jobs.tuning.search_space import Choice
 from jobs.tuning.successive_halving import Standing, leader, promotable, rungs
 from jobs.tuning.trial import TrialOutcome, TrialSpecification
 
@@ -26,7 +27,7 @@ _OUTCOME = "atoll.outcome."
 _FIXED = ("name", "dataset", "model", "default", "seed")
 """Fields of the experiment in which a study cannot change; it may go on with another search, strategy or budget."""
 
-_LOGARITHMIC = ("neurons", "learning_rate", "batch_size")
+_LOGARITHMIC = ("neurons", "learning_rate", "batch_size", "filters")
 """Hyperparameters whose ratios matter; Optuna wants the same scale for all trials of a study."""
 
 _SAME_FAILURES = 3
@@ -103,10 +104,10 @@ class Study:
         self.size = len(begun | set(planned)) if experiment.strategy != "tpe" else experiment.budget.trials or 0
 
     @property
-    def rungs(self) -> tuple[int, ...]:
+    def rungs(self) -> tuple[float, ...]:
         """Epochs at which trials pause, and the last, at which they are complete."""
         stopping, epochs = self._experiment.early_stopping, self._experiment.budget.epochs
-        return rungs(stopping.first_rung, epochs, stopping.reduction) if stopping else (epochs,)
+        return rungs(stopping.first_rung, epochs, stopping.reduction) if stopping else (float(epochs),)
 
     def outcomes(self) -> list[TrialOutcome]:
         """Gives what has become of each trial that has ended or paused, by number."""
@@ -125,9 +126,9 @@ class Study:
             more = more or len(self._points) < self.size
         return more or self._promote() is not None or self._finish() is not None
 
-    def expected_epochs(self) -> int:
+    def expected_epochs(self) -> float:
         """Estimates the epochs of the whole study, those that are done already among them."""
-        stopping, trials, spent, below = self._experiment.early_stopping, self.size, 0, 0
+        stopping, trials, spent, below = self._experiment.early_stopping, self.size, 0.0, 0.0
         for rung in self.rungs:
             spent += trials * (rung - below)
             below = rung
@@ -181,9 +182,10 @@ class Study:
         point = self._planned.popleft() if self._planned else self._propose()
         if point is None:
             return None
-        values = {name: getattr(point, name) for name in Hyperparameters.model_fields}
+        distributions = self._distributions(point)
+        values = {name: getattr(point, name) for name in distributions}
         self._study.enqueue_trial(values, user_attrs={_HYPERPARAMETERS: point.model_dump_json()})
-        trial = self._study.ask(self._distributions(point))
+        trial = self._study.ask(distributions)
         self._points[trial.number] = point
         self._open[trial.number] = trial
         return trial.number
@@ -212,7 +214,7 @@ class Study:
     def _run(self, number: int) -> TrialSpecification:
         self._running.add(number)
         known = self._outcomes.get(number)
-        done = known.epochs if known else 0
+        done = known.epochs if known else 0.0
         until = next(rung for rung in self.rungs if rung > done)
         return TrialSpecification(number, self._points[number], done, until, known.seconds if known else 0.0)
 
@@ -220,8 +222,7 @@ class Study:
         standings = []
         for number in self._points:
             known = self._outcomes.get(number)
-            curve = known.curve if known else []
-            scores = tuple(curve[rung - 1].validation_accuracy for rung in self.rungs if rung <= len(curve))
+            scores = tuple(known.accuracy_at(rung) for rung in self.rungs if rung <= known.epochs) if known else ()
             failed = known is not None and known.state == "failed"
             free = known is not None and not (failed or self._complete(known) or number in self._running)
             standings.append(Standing(number, (*scores, float("-inf")) if failed else scores, free))
@@ -239,7 +240,8 @@ class Study:
         trial = self._open.pop(outcome.number)
         if outcome.state == "complete":
             for score in outcome.curve:
-                trial.report(score.validation_accuracy, score.epoch)
+                if score.epoch.is_integer():
+                    trial.report(score.validation_accuracy, int(score.epoch))
             self._study.tell(trial, outcome.validation_accuracy)
         else:
             self._study.tell(trial, state=optuna.trial.TrialState.FAIL)
@@ -300,17 +302,23 @@ class Study:
                 return [experiment.default]
 
     def _distributions(self, point: Hyperparameters) -> "dict[str, optuna.distributions.BaseDistribution]":
-        """Gives each hyperparameter the interval in which Optuna's pictures show it."""
+        """Gives each varied number the interval in which Optuna's pictures show it, and each other value its kind's.
+
+        A text of a model of the user's own is left out: Optuna wants one set of choices for ever, and a study may go on with
+        more.
+        """
         import optuna
 
         distributions: dict[str, optuna.distributions.BaseDistribution] = {}
-        for name in Hyperparameters.model_fields:
-            values = getattr(self._experiment.search, name)
-            if values is None:
-                continue
-            ends = values if isinstance(values, list) else [values.low, values.high]
+        for name, axis in self._experiment.search.axes().items():
+            ends = axis.values if isinstance(axis, Choice) else [axis.low, axis.high]
             ends = [*ends, getattr(self._experiment.default, name), getattr(point, name)]
-            whole = isinstance(ends[0], int)
-            kind = optuna.distributions.IntDistribution if whole else optuna.distributions.FloatDistribution
-            distributions[name] = kind(min(ends), max(ends), log=name in _LOGARITHMIC)
+            if isinstance(ends[0], bool):
+                distributions[name] = optuna.distributions.CategoricalDistribution([False, True])
+            elif name == "schedule":
+                distributions[name] = optuna.distributions.CategoricalDistribution(get_args(Schedule))
+            elif not any(isinstance(end, str | bool) for end in ends):
+                whole = all(isinstance(end, int) for end in ends)
+                kind = optuna.distributions.IntDistribution if whole else optuna.distributions.FloatDistribution
+                distributions[name] = kind(min(ends), max(ends), log=name in _LOGARITHMIC)
         return distributions

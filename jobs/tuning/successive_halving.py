@@ -11,21 +11,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 
-def rungs(first: int, last: int, reduction: int) -> tuple[int, ...]:
+def rungs(first: float, last: float, reduction: int) -> tuple[float, ...]:
     """Gives the epochs at which trials pause, and the last, at which they are complete.
 
     Args:
-        first: Epochs of the first rung, at least 1.
+        first: Epochs of the first rung, above 0; a part of an epoch is as good as a whole one.
         last: Epochs of a complete trial, at least `first`.
         reduction: How many times more epochs each rung has than the one below, and how many trials compete for one place
             (eta in the paper), at least 2.
     """
     found = []
-    rung = first
+    rung = float(first)
     while rung < last:
         found.append(rung)
         rung *= reduction
-    return (*found, last)
+    return (*found, float(last))
 
 
 @dataclass(frozen=True)

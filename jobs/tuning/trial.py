@@ -1,5 +1,7 @@
 """One trial: what is sent to an executor, what comes back, and what happens there."""
 
+import bisect
+import math
 import os
 import time
 import traceback
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from jobs.models.hyperparameters import Architecture, Hyperparameters
+from jobs.models.hyperparameters import Hyperparameters
 from jobs.models.training import DivergedError, EpochScore, Samples
 
 if TYPE_CHECKING:
@@ -38,8 +40,8 @@ class TrialSpecification:
 
     number: int
     hyperparameters: Hyperparameters
-    done: int
-    until: int
+    done: float
+    until: float
     spent: float = 0.0
 
 
@@ -48,22 +50,24 @@ class ModelDescription:
     """What all trials of a study share; broadcast once, with the data set.
 
     Attributes:
-        architecture: Which network to build.
+        model: Which network to build, as the experiment names it.
         image_shape: Height, width and channels.
         classes: Number of classes.
         epochs: Epochs after which a trial is complete.
+        rungs: Epochs at which trials may pause; each is scored.
         minutes: Time that a trial may take in all; None sets no limit.
         seed: Seed of initial weights, dropout and the order of the samples, the same for every trial.
         study_folder: Folder of the study, which every executor mounts.
     """
 
-    architecture: Architecture
+    model: str
     image_shape: tuple[int, int, int]
     classes: int
     epochs: int
     seed: int
     study_folder: Path
     minutes: float | None = None
+    rungs: tuple[float, ...] = ()
 
 
 class TrialRun(BaseModel):
@@ -83,7 +87,7 @@ class TrialRun(BaseModel):
     process: int
     started_at: float
     finished_at: float
-    epochs: int
+    epochs: float
 
     @property
     def seconds(self) -> float:
@@ -99,7 +103,7 @@ class TrialOutcome(BaseModel):
         hyperparameters: What was trained.
         state: `complete`, `paused` at a rung, or `failed` with a `reason`.
         validation_accuracy: After the last epoch, 0 to 1; None when it failed.
-        curve: Score after each epoch that was finished.
+        curve: Score after each epoch and at each rung that was reached.
         runs: When and where it ran; more than one where it was paused and taken up again.
         reason: Why it failed, in one line.
         traceback: Where it failed, on the executor.
@@ -117,9 +121,18 @@ class TrialOutcome(BaseModel):
     traceback: str | None = None
 
     @property
-    def epochs(self) -> int:
-        """Epochs finished."""
-        return len(self.curve)
+    def epochs(self) -> float:
+        """Epochs finished; a part of one where a rung lies within it."""
+        return self.curve[-1].epoch if self.curve else 0.0
+
+    def accuracy_at(self, epochs: float) -> float:
+        """Gives the validation accuracy after so many epochs, or the one next before; the first where there is none.
+
+        Raises:
+            IndexError: It has no score at all.
+        """
+        position = bisect.bisect_right(self.curve, epochs, key=lambda score: score.epoch)
+        return self.curve[max(0, position - 1)].validation_accuracy
 
     @property
     def executor(self) -> str:
@@ -150,9 +163,15 @@ class TrialOutcome(BaseModel):
         return self.model_copy(update={"curve": [*earlier.curve, *curve], "runs": [*earlier.runs, *self.runs]})
 
 
-def checkpoint_path(study_folder: Path, number: int, epochs: int) -> Path:
+def checkpoint_path(study_folder: Path, number: int, epochs: float) -> Path:
     """Where a trial leaves its checkpoint after so many epochs."""
-    return study_folder / "trials" / f"{number:04}" / f"epoch-{epochs:05}.npz"
+    return study_folder / "trials" / f"{number:04}" / f"epoch-{epochs:011.5f}.npz"
+
+
+def milestones(done: float, until: float, rungs: tuple[float, ...]) -> list[float]:
+    """Gives the epochs at which a trial is scored on its way: every whole one, and every rung."""
+    whole = map(float, range(math.floor(done) + 1, math.floor(until) + 1))
+    return sorted({*whole, *(rung for rung in rungs if done < rung < until), until})
 
 
 def run_trial(
@@ -198,7 +217,7 @@ def run_trial(
                 process=os.getpid(),
                 started_at=started_at,
                 finished_at=time.time(),
-                epochs=len(curve),
+                epochs=curve[-1].epoch - trial.done if curve else 0.0,
             )
         ],
         reason=reason,
@@ -221,13 +240,13 @@ def _train(
 
     trainer = _trainer(trial, description, train, validation)
     left = checkpoint_path(description.study_folder, trial.number, trial.done) if trial.done else None
-    epochs = range(trial.done + 1, trial.until + 1)
-    for score in trainer.train(trial.hyperparameters.learning_rate, epochs, description.seed, left):
+    to_score = milestones(trial.done, trial.until, description.rungs)
+    for score in trainer.train(trial.hyperparameters.learning_rate, to_score, description.seed, trial.done, left):
         curve.append(score)
         seconds = trial.spent + score.seconds
         if description.minutes is not None and seconds > description.minutes * 60 and score.epoch < description.epochs:
             raise TrialTimeoutError(
-                f"{seconds / 60:.1f} min for {score.epoch} epochs; allowed are {description.minutes:g} min"
+                f"{seconds / 60:.1f} min for {score.epoch:g} epochs; allowed are {description.minutes:g} min"
             )
     training.save_checkpoint(trainer.network, checkpoint_path(description.study_folder, trial.number, trial.until))
     for old in checkpoint_path(description.study_folder, trial.number, 0).parent.glob("epoch-*.npz"):
@@ -257,7 +276,7 @@ def _trainer(
             _trainers.popitem(last=False)
         keras.backend.clear_session()
         keras.utils.set_random_seed(description.seed)
-        network = build_network(description.architecture, shape, description.image_shape, description.classes)
-        _trainers[key] = Trainer(network, train, validation, shape.batch_size)
+        network = build_network(description.model, shape, description.image_shape, description.classes)
+        _trainers[key] = Trainer(network, train, validation, shape, description.epochs)
     _trainers.move_to_end(key)
     return _trainers[key]

@@ -86,13 +86,14 @@ def _run_trials(
     tracking: StudyTracking,
 ) -> None:
     description = ModelDescription(
-        architecture=experiment.model,
+        model=experiment.model,
         image_shape=dataset.image_shape,
         classes=len(dataset.classes),
         epochs=experiment.budget.epochs,
         seed=experiment.seed,
         study_folder=folder,
         minutes=experiment.budget.trial_minutes,
+        rungs=study.rungs,
     )
     train, validation = (Samples(*read_split(dataset_folder, split)) for split in ("train", "validation"))
     known = study.outcomes()
@@ -101,7 +102,7 @@ def _run_trials(
         folder.name, experiment.strategy, study.size, len(known), experiment.model, len(train.labels),
     )  # fmt: skip
     if experiment.early_stopping:
-        log.info("early stopping: trials pause after %s epochs", ", ".join(map(str, study.rungs[:-1])))
+        log.info("early stopping: trials pause after %s epochs", ", ".join(f"{rung:g}" for rung in study.rungs[:-1]))
     progress = StudyProgress(study.size, study.expected_epochs(), known)
     with (
         spark_application(f"tune {folder.name}") as (context, layout),
@@ -125,7 +126,7 @@ def _run_trials(
 
 def _say(outcome: TrialOutcome) -> None:
     score = f"{outcome.validation_accuracy:.2%}" if outcome.validation_accuracy is not None else outcome.reason
-    paused = f", paused after {outcome.epochs} epochs" if outcome.state == "paused" else ""
+    paused = f", paused after {outcome.epochs:g} epochs" if outcome.state == "paused" else ""
     log.info(
         "trial %d: %s, %s%s, %s on executor %s", outcome.number, describe(outcome.hyperparameters), score, paused,
         duration(outcome.seconds), outcome.executor,

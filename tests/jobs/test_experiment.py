@@ -68,19 +68,23 @@ def test_a_valid_experiment_says_what_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
-        ("speed", "high", "mine.yaml: speed: unknown field; accepted: budget, dataset, default, early_stopping, "),
+        (
+            "speed",
+            "high",
+            "mine.yaml: speed: unknown field; accepted: budget, code, dataset, default, early_stopping, ",
+        ),
         ("dataset.speed", 1, "mine.yaml: dataset.speed: unknown field; accepted: seed, source, split"),
         (
             "default.speed",
             1,
-            "mine.yaml: default.speed: unknown field; accepted: batch_size, dropout, layers, ",
+            "mine.yaml: default.speed: unknown field; accepted: batch_normalization, batch_size, dropout, layers, ",
         ),
         (
             "search.speed",
             [1],
-            "mine.yaml: search.speed: unknown field; accepted: batch_size, dropout, layers, ",
+            "mine.yaml: search.speed: unknown field; accepted: batch_normalization, batch_size, dropout, layers, ",
         ),
-        ("model", "rnn", "mine.yaml: model: 'rnn': input should be 'mlp' or 'cnn'"),
+        ("model", "rnn", "mine.yaml: model: 'rnn'; accepted: mlp, cnn, or a function of your own"),
         ("strategy", "luck", "mine.yaml: strategy: 'luck': input should be 'grid', 'sparse' or 'tpe'"),
         ("dataset.source", "cifar", "mine.yaml: dataset.source: 'cifar'; accepted: 'digits', 'mnist'"),
         ("dataset.split.test", ..., "mine.yaml: dataset: split.test is missing"),

@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from jobs.models.freezing import freeze
-from jobs.models.hyperparameters import Architecture, Hyperparameters
+from jobs.models.hyperparameters import Hyperparameters
 from jobs.models.network import build_network
 from jobs.models.training import DivergedError, EpochScore, Samples, Trainer, load_weights, predict, save_checkpoint
 
@@ -39,7 +39,7 @@ def encode(image: np.ndarray, kind: str) -> bytes:
 
 @pytest.mark.parametrize("architecture", ["mlp", "cnn"])
 @pytest.mark.parametrize("shape", [(8, 8, 1), (9, 12, 3)])
-def test_the_frozen_graph_gives_what_the_network_gives(architecture: Architecture, shape: tuple[int, int, int]) -> None:
+def test_the_frozen_graph_gives_what_the_network_gives(architecture: str, shape: tuple[int, int, int]) -> None:
     network = build_network(architecture, POINT, shape, 3)
     images = samples(5, shape).images
     expected = keras.ops.softmax(network(images / np.float32(255), training=False)).numpy()
@@ -63,9 +63,7 @@ def test_a_network_has_the_layers_and_neurons_that_were_asked_for() -> None:
 
 
 def learn(network: keras.Model, train: Samples, held: Samples, point: Hyperparameters, epochs: int) -> list[EpochScore]:
-    return list(
-        Trainer(network, train, held, point.batch_size).train(point.learning_rate, range(1, epochs + 1), seed=0)
-    )
+    return list(Trainer(network, train, held, point, epochs).train(point.learning_rate, range(1, epochs + 1), seed=0))
 
 
 def test_training_learns_and_scores_every_epoch_with_a_partial_last_batch() -> None:

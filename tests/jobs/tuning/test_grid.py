@@ -70,7 +70,16 @@ def test_a_range_without_steps_has_no_grid() -> None:
         ({"neurons": [0]}, "greater than or equal to 1"),
         ({"neurons": [8.5]}, "valid integer"),
         ({"dropout": [1.0]}, "less than 1"),
-        ({"momentum": [0.9]}, "momentum"),
+        ({"momentum": 0.9}, "momentum"),
+        ({"neurons": {"values": [8], "when": {"depth": 2}}}, "neurons.when: 'depth'; accepted: batch_normalization, "),
+        ({"schedule": ["linear"]}, "'constant' or 'cosine'"),
+        (
+            {
+                "layers": {"values": [2], "when": {"neurons": 8}},
+                "neurons": {"low": 1, "high": 8, "when": {"layers": 2}},
+            },
+            "when: .* depends on .*; accepted: conditions without a circle",
+        ),
         ({"neurons": {"low": 9, "high": 8}}, r"high \(8\) is below low \(9\)"),
         ({"dropout": {"low": 0, "high": 0.5, "log": True}}, r"low \(0\) has no logarithm; accepted with log: above 0"),
         ({"neurons": {"low": 1, "high": 8, "steps": 1}}, "greater than or equal to 2"),

@@ -20,10 +20,22 @@ def samples() -> tuple[Samples, Samples]:
     return Samples(digits.images[:300], digits.labels[:300]), Samples(digits.images[300:400], digits.labels[300:400])
 
 
-def run(folder: Path, samples: tuple[Samples, Samples], *stops: int, **options: float) -> list[TrialOutcome]:
-    description = ModelDescription("cnn", (8, 8, 1), 10, 4, 7, folder, **options)
+ALL_AT_ONCE = POINT.model_copy(
+    update={"batch_normalization": True, "schedule": "cosine", "shift": 0.1, "rotation": 10.0, "zoom": 0.1}
+)
+
+
+def run(
+    folder: Path,
+    samples: tuple[Samples, Samples],
+    *stops: float,
+    point: Hyperparameters = POINT,
+    rungs: tuple[float, ...] = (),
+    minutes: float | None = None,
+) -> list[TrialOutcome]:
+    description = ModelDescription("cnn", (8, 8, 1), 10, 4, 7, folder, minutes, rungs)
     return [
-        run_trial(TrialSpecification(0, POINT, done, until), description, *samples, 1, f"{done}@host")
+        run_trial(TrialSpecification(0, point, done, until), description, *samples, 1, f"{done}@host")
         for done, until in zip((0, *stops), (*stops, 4), strict=True)
     ]
 
@@ -33,15 +45,17 @@ def weights(folder: Path) -> list[np.ndarray]:
         return [arrays[name] for name in sorted(arrays.files)]
 
 
+@pytest.mark.parametrize("point", [POINT, ALL_AT_ONCE])
+@pytest.mark.parametrize("rungs", [(1.0, 3.0), (0.5, 2.25)])
 def test_pausing_changes_neither_the_curve_nor_the_weights_nor_the_optimiser(
-    tmp_path: Path, samples: tuple[Samples, Samples]
+    tmp_path: Path, samples: tuple[Samples, Samples], rungs: tuple[float, float], point: Hyperparameters
 ) -> None:
-    (whole,) = run(tmp_path / "whole", samples)
-    first, second, third = run(tmp_path / "parts", samples, 1, 3)
+    (whole,) = run(tmp_path / "whole", samples, rungs=rungs, point=point)
+    first, second, third = run(tmp_path / "parts", samples, *rungs, rungs=rungs, point=point)
     assert [one.state for one in (first, second, third, whole)] == ["paused", "paused", "complete", "complete"]
     joined = third.after(second.after(first))
-    assert [run.epochs for run in joined.runs] == [1, 2, 1]
-    assert joined.epochs == 4
+    assert [run.epochs for run in joined.runs] == [rungs[0], rungs[1] - rungs[0], 4 - rungs[1]]
+    assert [score.epoch for score in joined.curve] == sorted({*rungs, 1, 2, 3, 4})
     for one, other in zip(joined.curve, whole.curve, strict=True):
         assert (one.epoch, one.training_loss, one.validation_loss, one.validation_accuracy) == (
             other.epoch, other.training_loss, other.validation_loss, other.validation_accuracy,
@@ -55,14 +69,14 @@ def test_the_checkpoint_that_a_run_began_from_is_kept_until_the_next(
 ) -> None:
     run(tmp_path, samples, 1, 2, 3)
     kept = sorted(path.name for path in checkpoint_path(tmp_path, 0, 0).parent.iterdir())
-    assert kept == ["epoch-00003.npz", "epoch-00004.npz"]
+    assert kept == ["epoch-00003.00000.npz", "epoch-00004.00000.npz"]
 
 
 def test_a_lost_checkpoint_is_a_failed_trial_that_says_so(tmp_path: Path, samples: tuple[Samples, Samples]) -> None:
     description = ModelDescription("mlp", (8, 8, 1), 10, 4, 7, tmp_path)
     failed = run_trial(TrialSpecification(0, POINT, 2, 4), description, *samples, 1, "0@host")
     assert failed.state == "failed"
-    assert "epoch-00002.npz" in (failed.reason or "")
+    assert "epoch-00002.00000.npz" in (failed.reason or "")
 
 
 def test_a_trial_that_takes_too_long_is_failed_with_its_time(tmp_path: Path, samples: tuple[Samples, Samples]) -> None:

@@ -211,6 +211,6 @@ def test_the_same_seed_gives_the_same_weights(board: Leaderboard, workspace: Pat
     outcome = run_trial(TrialSpecification(0, trial.hyperparameters, 0, 2), description, train, validation, 1, "here")
     assert outcome.validation_accuracy == pytest.approx(trial.validation_accuracy, abs=0.01)
     folders = (workspace / "again", workspace / "studies" / "night")
-    one, other = (np.load(folder / "trials" / "0000" / "epoch-00002.npz") for folder in folders)
+    one, other = (np.load(folder / "trials" / "0000" / "epoch-00002.00000.npz") for folder in folders)
     for name in one.files:
         np.testing.assert_allclose(one[name], other[name], atol=1e-3)
