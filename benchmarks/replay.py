@@ -27,10 +27,13 @@ def main() -> None:
     options = parser.parse_args()
     boards = [Leaderboard.model_validate_json(path.read_bytes()) for path in options.leaderboards]
     print("first rung, reduction: points lost at share of epochs")
-    for first, reduction in ((1, 2), (1, 3), (1, 4), (2, 3), (2, 4)):
+    for first, reduction in ((0.125, 2), (0.25, 2), (0.5, 2), (1, 2), (0.25, 3), (0.5, 3), (1, 3), (0.5, 4), (1, 4)):
         stopping = EarlyStopping(first_rung=first, reduction=reduction)
         runs = [replay(board, stopping, seed) for board in boards for seed in range(options.orders)]
         print(f"{first}, {reduction}: " + "  ".join(f"{lost:.2f} at {share:.3f}" for lost, share in runs))
+        lost, shares = zip(*runs, strict=True)
+        near = sum(one < 0.05 for one in lost)
+        print(f"  mean {sum(lost) / len(runs):.3f} at {sum(shares) / len(runs):.3f}; {near} of {len(runs)} within 0.05")
 
 
 def replay(board: Leaderboard, stopping: EarlyStopping, seed: int, executors: int = 2) -> tuple[float, float]:
@@ -38,7 +41,7 @@ def replay(board: Leaderboard, stopping: EarlyStopping, seed: int, executors: in
     asked = board.experiment.model_copy(update={"early_stopping": stopping, "seed": seed})
     curves = {trial.hyperparameters: trial.curve for trial in board.trials}
     study = Study(optuna.storages.InMemoryStorage(), "replay", asked, board.dataset_fingerprint)
-    now, running = 0, list[tuple[int, int, TrialSpecification]]()
+    now, running = 0.0, list[tuple[float, int, TrialSpecification]]()
     ticket = itertools.count()
     while True:
         while len(running) < executors and (trial := study.next_trial()):
@@ -46,8 +49,9 @@ def replay(board: Leaderboard, stopping: EarlyStopping, seed: int, executors: in
         if not running:
             break
         now, _, trial = heapq.heappop(running)
-        curve = curves[trial.hyperparameters][trial.done : trial.until]
-        run = TrialRun(executor="played", process=0, started_at=0, finished_at=len(curve), epochs=len(curve))
+        curve = [score for score in curves[trial.hyperparameters] if trial.done < score.epoch <= trial.until]
+        epochs = trial.until - trial.done
+        run = TrialRun(executor="played", process=0, started_at=0, finished_at=epochs, epochs=epochs)
         study.report(
             TrialOutcome(
                 number=trial.number,

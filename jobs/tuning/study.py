@@ -141,11 +141,11 @@ class Study:
             return None
         if self._interrupted:
             return self._run(self._interrupted.popleft())
-        number = self._promote()
-        if number is None:
-            number = self._begin()
-        if number is None:
-            number = self._finish()
+        choices = [self._promote, self._begin, self._finish]
+        if self._planned and self._experiment.budget.minutes is None:
+            # Their number is known and time is not short: with all of them at the first rung, the right ones are promoted.
+            choices = [self._begin, self._promote, self._finish]
+        number = next((number for choose in choices if (number := choose()) is not None), None)
         return None if number is None else self._run(number)
 
     def report(self, outcome: TrialOutcome) -> None:
