@@ -241,7 +241,13 @@ def load_experiment(path: Path) -> Experiment:
         raise InvalidExperimentError(
             f"{path}: name: {experiment.name!r} differs from the file's; accepted: {path.stem!r}"
         )
-    return experiment
+    code = tuple((path.parent / given).resolve() for given in experiment.code)
+    if missing := [given for given, found in zip(experiment.code, code, strict=True) if not found.exists()]:
+        raise InvalidExperimentError(
+            f"{path}: code: {str(missing[0])!r} does not exist; accepted: a package's folder, a .py or a .zip file, from "
+            f"{path.parent.resolve()}"
+        )
+    return experiment.model_copy(update={"code": code})
 
 
 class _StrictLoader(yaml.SafeLoader):

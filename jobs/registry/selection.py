@@ -73,8 +73,10 @@ def score(trial: TrialOutcome, predictions: list[int], labels: list[int]) -> Tes
 def _freeze(leaderboard: Leaderboard, trial: TrialOutcome, dataset: Dataset, folder: Path) -> bytes:
     from jobs.models.freezing import freeze
     from jobs.models.network import build_network
+    from jobs.models.own_code import use_code
     from jobs.models.training import load_weights
 
+    use_code(folder)
     network = build_network(
         leaderboard.experiment.model, trial.hyperparameters, dataset.image_shape, len(dataset.classes)
     )

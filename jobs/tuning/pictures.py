@@ -25,10 +25,17 @@ def error_against_learning_rate(board: Leaderboard) -> "Figure":
     lines: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for trial in _scored(board):
         lines[trial.hyperparameters.neurons].append((trial.hyperparameters.learning_rate, _error(trial)))
+    named = "neurons" in board.experiment.default.given()  # a model of the user's own may have none
     for (neurons, points), colour in zip(sorted(lines.items()), _colours(), strict=False):
         best = {rate: min(error for other, error in points if other == rate) for rate, _ in points}
         rates = sorted(best)
-        axes.plot(rates, [best[rate] for rate in rates], marker="o", color=colour, label=f"{neurons} neurons")
+        axes.plot(
+            rates,
+            [best[rate] for rate in rates],
+            marker="o",
+            color=colour,
+            label=f"{neurons} neurons" if named else None,
+        )
         axes.scatter([rate for rate, _ in points], [error for _, error in points], s=12, color=colour, alpha=0.4)
     if best_trial := board.best():
         rate, error = best_trial.hyperparameters.learning_rate, _error(best_trial)

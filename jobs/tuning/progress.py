@@ -17,10 +17,11 @@ def duration(seconds: float) -> str:
 
 def describe(hyperparameters: Hyperparameters) -> str:
     """Writes hyperparameters on one line, as `layers=1 neurons=32 ...`."""
-    return " ".join(f"{name}={_short(value)}" for name, value in hyperparameters.given().items())
+    return " ".join(f"{name}={short(value)}" for name, value in hyperparameters.given().items())
 
 
-def _short(value: Scalar) -> str:
+def short(value: Scalar) -> str:
+    """Writes the value of a hyperparameter as briefly as it can be told."""
     return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value).lower()
 
 

@@ -11,7 +11,7 @@ from jobs.results import SelectedModel
 from jobs.tuning import pictures
 from jobs.tuning.importance import importance, varied
 from jobs.tuning.leaderboard import Leaderboard
-from jobs.tuning.progress import duration
+from jobs.tuning.progress import duration, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,6 +60,7 @@ def write_report(board: Leaderboard, folder: Path, selected: SelectedModel | Non
         best=board.best(),
         default=board.default(),
         names=varied(board),
+        short=short,
         headline=headline(shares),
         facts=facts(board, selected),
         pictures=drawn,

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from jobs.datasets.dataset import Dataset, open_dataset, read_split
 from jobs.errors import AlreadyRunningError, InvalidStudyError
 from jobs.experiment import Experiment
+from jobs.models.own_code import CODE_FILE, keep_code
 from jobs.models.training import Samples
 from jobs.registry.tracking import StudyTracking
 from jobs.results import TunedStudy
@@ -44,6 +45,8 @@ def tune(experiment: Experiment, dataset_folder: Path, study: str, workspace: Wo
     dataset = open_dataset(dataset_folder)
     folder = workspace.study(study)
     with study_lock(folder):
+        if experiment.code:
+            keep_code(experiment.code, folder)
         trials = Study(study_storage(folder), study, experiment, dataset.fingerprint)
         with StudyTracking(workspace, experiment.name, study, dataset.fingerprint) as tracking:
             tracking.log_missing(trials.outcomes())
@@ -108,6 +111,8 @@ def _run_trials(
         spark_application(f"tune {folder.name}") as (context, layout),
         SparkTrials(context, layout, description, train, validation) as trials,
     ):
+        if (folder / CODE_FILE).exists():
+            context.addPyFile(str(folder / CODE_FILE))
         log.info(
             "%d executor(s) of %d cores at %s, one trial at a time on each",
             trials.slots(),
