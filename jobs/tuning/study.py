@@ -72,6 +72,7 @@ class Study:
         experiment: Experiment,
         dataset_fingerprint: str,
         clock: Callable[[], float] = time.monotonic,
+        cost: Callable[[Hyperparameters], float] = lambda _: 0.0,
     ) -> None:
         """Creates the study, or takes it up again.
 
@@ -81,6 +82,8 @@ class Study:
             experiment: What to search, and how much.
             dataset_fingerprint: The data set of all its trials.
             clock: Gives the time in seconds; replaced in tests.
+            cost: How long a trial takes compared with others; where all are to be trained to their end, the longest begin
+                first, so that none is left over when the others have ended.
 
         Raises:
             InvalidStudyError: A study of this name exists for another model or data set.
@@ -90,7 +93,7 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self._study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
         self._experiment = experiment
-        self._clock, self._began = clock, clock()
+        self._clock, self._began, self._cost = clock, clock(), cost
         self._claim(name, dataset_fingerprint)
         self._points: dict[int, Hyperparameters] = {}
         self._outcomes: dict[int, TrialOutcome] = {}
@@ -289,17 +292,14 @@ class Study:
         match experiment.strategy:
             case "grid":
                 default, *points = experiment.search.grid(experiment.default)
-                if (
-                    experiment.early_stopping
-                ):  # in their own order the later ones may all be better, and the first be promoted
+                if experiment.early_stopping:  # in their own order the later ones may all be better
                     random.Random(experiment.seed).shuffle(points)  # noqa: S311  # no secret
-                return [default, *points]
             case "sparse":
-                return sparse_points(
-                    experiment.search, experiment.default, experiment.budget.trials or 1, experiment.seed
-                )
+                trials = experiment.budget.trials or 1
+                default, *points = sparse_points(experiment.search, experiment.default, trials, experiment.seed)
             case "tpe":
-                return [experiment.default]
+                default, points = experiment.default, []
+        return [default, *(points if experiment.early_stopping else sorted(points, key=self._cost, reverse=True))]
 
     def _distributions(self, point: Hyperparameters) -> "dict[str, optuna.distributions.BaseDistribution]":
         """Gives each varied number the interval in which Optuna's pictures show it, and each other value its kind's.

@@ -13,6 +13,7 @@ from jobs.errors import AlreadyRunningError, InvalidStudyError
 from jobs.experiment import Experiment
 from jobs.models.own_code import CODE_FILE, keep_code
 from jobs.models.training import Samples
+from jobs.models.training_cost import training_cost
 from jobs.registry.tracking import StudyTracking
 from jobs.results import TunedStudy
 from jobs.spark import spark_application
@@ -47,7 +48,13 @@ def tune(experiment: Experiment, dataset_folder: Path, study: str, workspace: Wo
     with study_lock(folder):
         if experiment.code:
             keep_code(experiment.code, folder)
-        trials = Study(study_storage(folder), study, experiment, dataset.fingerprint)
+        trials = Study(
+            study_storage(folder),
+            study,
+            experiment,
+            dataset.fingerprint,
+            cost=lambda point: training_cost(experiment.model, point, dataset.image_shape, len(dataset.classes)),
+        )
         with StudyTracking(workspace, experiment.name, study, dataset.fingerprint) as tracking:
             tracking.log_missing(trials.outcomes())
             if trials.unfinished():

@@ -7,6 +7,7 @@ import pytest
 from jobs.errors import InvalidStudyError, ServiceUnavailableError
 from jobs.experiment import Experiment, load_experiment
 from jobs.tuning.leaderboard import Leaderboard, read_leaderboard
+from jobs.tuning.search_space import SearchSpace
 from jobs.tuning.study import Study, study_storage
 from jobs.workspace import REPOSITORY
 from tests.jobs.tuning.outcomes import DEFAULT, outcome, ran
@@ -100,3 +101,11 @@ def test_a_missing_or_damaged_leaderboard_is_named(tmp_path: Path) -> None:
     (tmp_path / "leaderboard.json").write_text('{"study": 1}')
     with pytest.raises(InvalidStudyError, match=r"leaderboard\.json"):
         read_leaderboard(tmp_path)
+
+
+def test_the_longest_trials_of_a_grid_begin_first(tmp_path: Path, experiment: Experiment) -> None:
+    asked = experiment.model_copy(update={"search": SearchSpace(neurons=[16, 64, 32, 128])})
+    study = Study(study_storage(tmp_path), "study", asked, "f00d", cost=lambda point: float(point.neurons))
+    default, *others = [trial.hyperparameters for trial in iter(study.next_trial, None)]
+    assert default == asked.default
+    assert [point.neurons for point in others] == [128, 64, 16]  # the default has 32
