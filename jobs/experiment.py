@@ -118,6 +118,18 @@ class EarlyStopping(_Section):
     reduction: Annotated[int, Field(ge=2, le=100)] = 2
 
 
+class Finalists(_Section):
+    """The best trials, trained again with other seeds before one of them wins by its mean.
+
+    Attributes:
+        trials: How many of the best trials.
+        seeds: With how many seeds each, the experiment's own among them.
+    """
+
+    trials: Annotated[int, Field(ge=1, le=100)] = 3
+    seeds: Annotated[int, Field(ge=2, le=100)] = 3
+
+
 class Experiment(_Section):
     """One experiment, as its YAML file says it.
 
@@ -129,6 +141,7 @@ class Experiment(_Section):
             From a file, they are relative to its folder.
         strategy: How points of the search space are chosen.
         early_stopping: Whether, and how, trials compete before they are complete.
+        finalists: Whether the best trials are repeated with other seeds; None lets the best single score win.
         search: The values to try.
         default: The hyperparameters that are always tried, and with which the winner is compared.
         budget: How much a study may spend.
@@ -141,6 +154,7 @@ class Experiment(_Section):
     code: tuple[Path, ...] = ()
     strategy: Strategy = "grid"
     early_stopping: EarlyStopping | None = None
+    finalists: Finalists | None = None
     search: SearchSpace
     default: Hyperparameters
     budget: Budget

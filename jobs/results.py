@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from jobs.files import write_atomically
+from jobs.models.hyperparameters import Scalar
 
 
 class Result(BaseModel):
@@ -51,6 +52,8 @@ class TunedStudy(Result):
     best_trial: int
     best_validation_accuracy: float
     default_validation_accuracy: float | None
+    best_over_seeds: list[float] = []
+    """Of the best trial with each seed that it was trained with, the study's own first."""
     report: str
     executors: list[str]
     seconds: float
@@ -62,10 +65,12 @@ class TestScore(Result):
     __test__ = False  # not a test case, whatever pytest makes of the name
 
     trial: int
-    hyperparameters: dict[str, float | int]
+    hyperparameters: dict[str, Scalar]
     correct: int
     errors: int
     accuracy: float
+    interval: tuple[float, float]
+    """Wilson's 95 % interval of the accuracy."""
 
 
 class SelectedModel(Result):

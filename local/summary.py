@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from jobs.results import LabelledImageSet, Promotion, SelectedModel, TestScore, TunedStudy
 from jobs.tuning.leaderboard import Leaderboard
+from jobs.tuning.progress import describe
 from jobs.tuning.trial import TrialOutcome
 
 TOP = 10
@@ -81,9 +82,7 @@ class Summary:
 
 def _trial(rank: int, trial: TrialOutcome) -> str:
     accuracy = "failed" if trial.validation_accuracy is None else f"{trial.validation_accuracy:.2%}"
-    values = trial.hyperparameters.model_dump().items()
-    chosen = " ".join(f"{name}={value:g}" for name, value in values)
-    return f"  {rank:>4}  {trial.number:>5}  {accuracy:>10}  {trial.seconds:>7.1f}  {chosen}"
+    return f"  {rank:>4}  {trial.number:>5}  {accuracy:>10}  {trial.seconds:>7.1f}  {describe(trial.hyperparameters)}"
 
 
 def _score(score: TestScore) -> str:

@@ -11,6 +11,7 @@ from jobs.registry.mlflow_client import experiment_id, open_client
 from jobs.registry.tracking import log_report, study_run
 from jobs.registry.versions import GRAPH_FILE, LABELS_FILE, find_registered, register
 from jobs.results import SelectedModel, TestScore
+from jobs.tuning.confidence import interval_of_share
 from jobs.tuning.leaderboard import Leaderboard, read_leaderboard
 from jobs.tuning.progress import describe
 from jobs.tuning.report import REPORT_FOLDER, write_report
@@ -67,6 +68,7 @@ def score(trial: TrialOutcome, predictions: list[int], labels: list[int]) -> Tes
         correct=correct,
         errors=len(labels) - correct,
         accuracy=correct / len(labels),
+        interval=interval_of_share(correct, len(labels)),
     )
 
 

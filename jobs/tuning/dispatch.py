@@ -104,6 +104,7 @@ class SparkTrials:
                 hyperparameters=trial.hyperparameters,
                 state="failed",
                 runs=[TrialRun(executor="lost", process=0, started_at=started_at, finished_at=time.time(), epochs=0)],
+                repeat=trial.repeat,
                 reason=f"executor lost: {_cause(str(error.java_exception.getMessage()))}",
             )
 

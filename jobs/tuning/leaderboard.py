@@ -1,6 +1,7 @@
 """The leaderboard of a study: every trial, best first, as `leaderboard.json`."""
 
 from pathlib import Path
+from statistics import mean
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -21,6 +22,7 @@ class Leaderboard(BaseModel):
         dataset: Folder of the data set that every trial used.
         dataset_fingerprint: Its fingerprint.
         trials: The trials, by number.
+        repeats: The best of them once more with other seeds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,14 +32,26 @@ class Leaderboard(BaseModel):
     dataset: str
     dataset_fingerprint: str
     trials: list[TrialOutcome]
+    repeats: list[TrialOutcome] = []
 
     def ranked(self) -> list[TrialOutcome]:
         """Gives the trials by validation accuracy, best first; on a tie the earlier trial; failed ones last."""
         return sorted(self.trials, key=lambda trial: (-(trial.validation_accuracy or -1.0), trial.number))
 
     def best(self) -> TrialOutcome | None:
-        """Gives the trial with the best validation accuracy, complete or paused, or None when every one failed."""
+        """Gives the trial with the best validation accuracy, complete or paused, or None when every one failed.
+
+        Where trials were repeated with other seeds, the one whose mean is the best.
+        """
+        repeated = [trial for trial in self.ranked() if len(self.over_seeds(trial)) > 1]
+        if repeated:
+            return max(repeated, key=lambda trial: mean(self.over_seeds(trial)))
         return next((trial for trial in self.ranked() if trial.state != "failed"), None)
+
+    def over_seeds(self, trial: TrialOutcome) -> list[float]:
+        """Gives the validation accuracy of a trial with each seed it was trained with, the study's own first."""
+        runs = [trial, *(repeat for repeat in self.repeats if repeat.number == trial.number)]
+        return [run.validation_accuracy for run in runs if run.validation_accuracy is not None]
 
     def default(self) -> TrialOutcome | None:
         """Gives the trial of the default hyperparameters, or None when it has not finished."""

@@ -41,11 +41,11 @@ class StudyProgress:
     known: list[TrialOutcome]
     clock: Callable[[], float] = time.monotonic
     _running: int = 0
-    _latest: dict[int, TrialOutcome] = field(default_factory=dict)
+    _latest: dict[tuple[int, int], TrialOutcome] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._began = self.clock()
-        self._latest = {outcome.number: outcome for outcome in self.known}
+        self._latest = {(outcome.number, outcome.repeat): outcome for outcome in self.known}
         self._epochs_before = self._epochs_done()
 
     def start(self, running: int) -> None:
@@ -54,12 +54,15 @@ class StudyProgress:
 
     def finish(self, outcome: TrialOutcome) -> None:
         """Takes note of a trial that has ended or paused."""
-        self._latest[outcome.number] = outcome
+        self._latest[outcome.number, outcome.repeat] = outcome
 
     def line(self) -> str:
         """Gives the progress line."""
         latest = self._latest.values()
-        parts = [f"progress: {len(latest)}/{self.total} trials", f"{self._running} running"]
+        trials = sum(trial.repeat == 0 for trial in latest)
+        parts = [f"progress: {trials}/{self.total} trials", f"{self._running} running"]
+        if repeats := len(latest) - trials:
+            parts.append(f"{repeats} with another seed")
         for state in ("paused", "failed"):
             if count := sum(trial.state == state for trial in latest):
                 parts.append(f"{count} {state}")
@@ -68,7 +71,7 @@ class StudyProgress:
             best = max(scored, key=lambda trial: trial.validation_accuracy or 0.0)
             parts.append(f"best {best.validation_accuracy:.2%} (trial {best.number}: {describe(best.hyperparameters)})")
         done = self._epochs_done()
-        if done > self._epochs_before and (self._running or len(latest) < self.total):
+        if done > self._epochs_before and (self._running or trials < self.total):
             pace = (self.clock() - self._began) / (done - self._epochs_before)
             parts.append(f"{duration(pace * max(0, self.epochs - done))} left")
         return ", ".join(parts)

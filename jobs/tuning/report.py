@@ -4,14 +4,17 @@ import base64
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING
 
 from jobs.files import write_atomically
 from jobs.results import SelectedModel
 from jobs.tuning import pictures
+from jobs.tuning.confidence import interval_of_mean
 from jobs.tuning.importance import importance, varied
 from jobs.tuning.leaderboard import Leaderboard
 from jobs.tuning.progress import duration, short
+from jobs.tuning.trial import TrialOutcome
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -61,6 +64,7 @@ def write_report(board: Leaderboard, folder: Path, selected: SelectedModel | Non
         default=board.default(),
         names=varied(board),
         short=short,
+        over_seeds=lambda trial: over_seeds(board, trial),
         headline=headline(shares),
         facts=facts(board, selected),
         pictures=drawn,
@@ -68,6 +72,16 @@ def write_report(board: Leaderboard, folder: Path, selected: SelectedModel | Non
     write_atomically(folder / "report.html", page)
     for picture in drawn:
         write_atomically(folder / f"{picture.name}.png", picture.png)
+
+
+def over_seeds(board: Leaderboard, trial: TrialOutcome) -> str:
+    """Writes the mean error of a trial over its seeds in percent, with its interval; nothing where it has one seed."""
+    accuracies = board.over_seeds(trial)
+    if len(accuracies) < 2:
+        return ""
+    errors = [100 * (1 - accuracy) for accuracy in accuracies]
+    low, high = interval_of_mean(errors)
+    return f"{mean(errors):.2f} % ({max(0.0, low):.2f} to {high:.2f}, {len(errors)} seeds)"
 
 
 def headline(shares: dict[str, float]) -> str:

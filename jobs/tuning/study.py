@@ -1,18 +1,16 @@
 """A study saved with Optuna: which trials there are, how far each has come, what is to be done next."""
 
-import os
 import random
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
-from jobs.errors import InvalidStudyError, ServiceUnavailableError
+from jobs.errors import InvalidStudyError
 from jobs.experiment import Experiment
-from jobs.models.hyperparameters import Hyperparameters, Schedule
+from jobs.models.hyperparameters import Hyperparameters
 from jobs.tuning.sampling import propose, sparse_points
-from jobs.tuning.search_space import Choice
+from jobs.tuning.storage import optuna_distributions
 from jobs.tuning.successive_halving import Standing, leader, promotable, rungs
 from jobs.tuning.trial import TrialOutcome, TrialSpecification
 
@@ -21,40 +19,14 @@ if TYPE_CHECKING:
 
 _EXPERIMENT, _DATASET = "atoll.experiment", "atoll.dataset"
 _HYPERPARAMETERS = "atoll.hyperparameters"
-_OUTCOME = "atoll.outcome."
+_OUTCOME, _REPEAT = "atoll.outcome.", "atoll.repeat."
 """Outcomes are attributes of the study, not of Optuna's trials, which cannot be changed once they have ended."""
 
 _FIXED = ("name", "dataset", "model", "default", "seed")
 """Fields of the experiment in which a study cannot change; it may go on with another search, strategy or budget."""
 
-_LOGARITHMIC = ("neurons", "learning_rate", "batch_size", "filters")
-"""Hyperparameters whose ratios matter; Optuna wants the same scale for all trials of a study."""
-
 _SAME_FAILURES = 3
 """So many trials that fail for one reason, and none that does not, end the study."""
-
-
-def study_storage(study_folder: Path) -> "optuna.storages.BaseStorage":
-    """Opens Optuna's storage: the database at `ATOLL_OPTUNA_STORAGE`, else a journal file in the study's folder.
-
-    Raises:
-        ServiceUnavailableError: The database cannot be reached.
-    """
-    import optuna
-    import sqlalchemy
-    from optuna.storages.journal import JournalFileBackend
-
-    url = os.environ.get("ATOLL_OPTUNA_STORAGE")
-    if not url:
-        study_folder.mkdir(parents=True, exist_ok=True)
-        return optuna.storages.JournalStorage(JournalFileBackend(str(study_folder / "optuna.journal")))
-    try:
-        return optuna.storages.RDBStorage(url)
-    except (sqlalchemy.exc.SQLAlchemyError, ModuleNotFoundError) as error:
-        reason = str(error).splitlines()[0]
-        raise ServiceUnavailableError(
-            f"ATOLL_OPTUNA_STORAGE: {reason}; accepted: the URL of a database that answers"
-        ) from None
 
 
 class Study:
@@ -97,6 +69,7 @@ class Study:
         self._claim(name, dataset_fingerprint)
         self._points: dict[int, Hyperparameters] = {}
         self._outcomes: dict[int, TrialOutcome] = {}
+        self._repeats: dict[tuple[int, int], TrialOutcome] = {}
         self._running: set[int] = set()
         self._interrupted: deque[int] = deque()
         self._open: dict[int, optuna.Trial] = {}
@@ -116,9 +89,29 @@ class Study:
         """Gives what has become of each trial that has ended or paused, by number."""
         return [self._outcomes[number] for number in sorted(self._outcomes)]
 
-    def outcome(self, number: int) -> TrialOutcome:
-        """Gives what has become of one trial."""
-        return self._outcomes[number]
+    def outcome(self, number: int, repeat: int = 0) -> TrialOutcome:
+        """Gives what has become of one trial, or of a repeat."""
+        return self._repeats[number, repeat] if repeat else self._outcomes[number]
+
+    def repeats(self) -> list[TrialOutcome]:
+        """Gives what has become of the repeats with other seeds, by trial and seed."""
+        return [self._repeats[key] for key in sorted(self._repeats)]
+
+    def running(self) -> bool:
+        """Whether a trial of the study, which is no repeat, is on an executor."""
+        return bool(self._running)
+
+    def best(self, trials: int) -> list[TrialOutcome]:
+        """Gives the best complete trials."""
+        complete = [one for one in self.outcomes() if self._complete(one)]
+        return sorted(complete, key=lambda one: -(one.validation_accuracy or 0.0))[:trials]
+
+    def repeat(self, number: int, repeat: int) -> TrialSpecification | None:
+        """Gives what is left to do of a repeat, or None when it has ended."""
+        known = self._repeats.get((number, repeat))
+        if known and (known.state == "failed" or self._complete(known)):
+            return None
+        return self._specification(number, known, repeat)
 
     def unfinished(self) -> bool:
         """Whether there is anything left to run; nothing is begun by asking."""
@@ -153,6 +146,11 @@ class Study:
 
     def report(self, outcome: TrialOutcome) -> None:
         """Saves what became of a trial."""
+        if outcome.repeat:
+            key = outcome.number, outcome.repeat
+            self._repeats[key] = outcome.after(self._repeats.get(key))
+            self._study.set_user_attr(f"{_REPEAT}{key[0]:06}.{key[1]:03}", self._repeats[key].model_dump_json())
+            return
         self._running.discard(outcome.number)
         known = outcome.after(self._outcomes.get(outcome.number))
         self._outcomes[outcome.number] = known
@@ -185,7 +183,7 @@ class Study:
         point = self._planned.popleft() if self._planned else self._propose()
         if point is None:
             return None
-        distributions = self._distributions(point)
+        distributions = optuna_distributions(self._experiment, point)
         values = {name: getattr(point, name) for name in distributions}
         self._study.enqueue_trial(values, user_attrs={_HYPERPARAMETERS: point.model_dump_json()})
         trial = self._study.ask(distributions)
@@ -202,24 +200,27 @@ class Study:
         return propose(search, self._experiment.default, self.outcomes(), running, seed)
 
     def _finish(self) -> int | None:
-        """Chooses what is worth finishing when nothing else is to be done: the default, and a winner if there is none yet."""
+        """Chooses what is worth finishing when nothing else is to be done: the default, and a winner or as many finalists."""
         paused = [one for one in self._standings() if one.free]
         default = self._experiment.default
         for standing in paused:
             if self._points[standing.number] == default:  # the winner will be compared with it
                 return standing.number
-        others = [one for one in self._outcomes.values() if one.hyperparameters != default]
-        if self._running or any(self._complete(one) for one in others):
+        complete = [one for one in self._outcomes.values() if one.hyperparameters != default and self._complete(one)]
+        wanted = self._experiment.finalists.trials if self._experiment.finalists else 1
+        if len(complete) + len(self._running) >= wanted:
             return None
         chosen = leader(paused)
         return chosen.number if chosen else None
 
     def _run(self, number: int) -> TrialSpecification:
         self._running.add(number)
-        known = self._outcomes.get(number)
+        return self._specification(number, self._outcomes.get(number))
+
+    def _specification(self, number: int, known: TrialOutcome | None, repeat: int = 0) -> TrialSpecification:
         done = known.epochs if known else 0.0
         until = next(rung for rung in self.rungs if rung > done)
-        return TrialSpecification(number, self._points[number], done, until, known.seconds if known else 0.0)
+        return TrialSpecification(number, self._points[number], done, until, known.seconds if known else 0.0, repeat)
 
     def _standings(self) -> list[Standing]:
         standings = []
@@ -271,11 +272,12 @@ class Study:
 
         while self._study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,)):
             self._study.ask()  # queued by a driver that died before it could begin the trial
-        saved = {
-            int(key.removeprefix(_OUTCOME)): text
-            for key, text in self._study.user_attrs.items()
-            if key.startswith(_OUTCOME)
-        }
+        attributes = self._study.user_attrs
+        saved = {int(key.removeprefix(_OUTCOME)): text for key, text in attributes.items() if key.startswith(_OUTCOME)}
+        for key, text in attributes.items():
+            if key.startswith(_REPEAT):
+                repeat = TrialOutcome.model_validate_json(text)
+                self._repeats[repeat.number, repeat.repeat] = repeat
         for trial in self._study.get_trials(deepcopy=False):
             self._points[trial.number] = Hyperparameters.model_validate_json(trial.user_attrs[_HYPERPARAMETERS])
             if not trial.state.is_finished():
@@ -300,25 +302,3 @@ class Study:
             case "tpe":
                 default, points = experiment.default, []
         return [default, *(points if experiment.early_stopping else sorted(points, key=self._cost, reverse=True))]
-
-    def _distributions(self, point: Hyperparameters) -> "dict[str, optuna.distributions.BaseDistribution]":
-        """Gives each varied number the interval in which Optuna's pictures show it, and each other value its kind's.
-
-        A text of a model of the user's own is left out: Optuna wants one set of choices for ever, and a study may go on with
-        more.
-        """
-        import optuna
-
-        distributions: dict[str, optuna.distributions.BaseDistribution] = {}
-        for name, axis in self._experiment.search.axes().items():
-            ends = axis.values if isinstance(axis, Choice) else [axis.low, axis.high]
-            ends = [*ends, getattr(self._experiment.default, name), getattr(point, name)]
-            if isinstance(ends[0], bool):
-                distributions[name] = optuna.distributions.CategoricalDistribution([False, True])
-            elif name == "schedule":
-                distributions[name] = optuna.distributions.CategoricalDistribution(get_args(Schedule))
-            elif not any(isinstance(end, str | bool) for end in ends):
-                whole = all(isinstance(end, int) for end in ends)
-                kind = optuna.distributions.IntDistribution if whole else optuna.distributions.FloatDistribution
-                distributions[name] = kind(min(ends), max(ends), log=name in _LOGARITHMIC)
-        return distributions

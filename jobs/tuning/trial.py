@@ -36,6 +36,7 @@ class TrialSpecification:
         done: Epochs that are done already; it goes on from the checkpoint that was left after them.
         until: Epochs that are to be done in all when this run ends.
         spent: Seconds that its earlier runs took.
+        repeat: 0 trains with the study's seed, 1 and up with the seeds that follow it.
     """
 
     number: int
@@ -43,6 +44,7 @@ class TrialSpecification:
     done: float
     until: float
     spent: float = 0.0
+    repeat: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ class TrialOutcome(BaseModel):
         validation_accuracy: After the last epoch, 0 to 1; None when it failed.
         curve: Score after each epoch and at each rung that was reached.
         runs: When and where it ran; more than one where it was paused and taken up again.
+        repeat: 0, or which repeat of the trial with another seed this is.
         reason: Why it failed, in one line.
         traceback: Where it failed, on the executor.
     """
@@ -117,6 +120,7 @@ class TrialOutcome(BaseModel):
     validation_accuracy: float | None = None
     curve: list[EpochScore] = []
     runs: Annotated[list[TrialRun], Field(min_length=1)]
+    repeat: int = 0
     reason: str | None = None
     traceback: str | None = None
 
@@ -163,9 +167,10 @@ class TrialOutcome(BaseModel):
         return self.model_copy(update={"curve": [*earlier.curve, *curve], "runs": [*earlier.runs, *self.runs]})
 
 
-def checkpoint_path(study_folder: Path, number: int, epochs: float) -> Path:
-    """Where a trial leaves its checkpoint after so many epochs."""
-    return study_folder / "trials" / f"{number:04}" / f"epoch-{epochs:011.5f}.npz"
+def checkpoint_path(study_folder: Path, number: int, epochs: float, repeat: int = 0) -> Path:
+    """Where a trial, or a repeat of it with another seed, leaves its checkpoint after so many epochs."""
+    folder = f"{number:04}" + (f"-repeat-{repeat}" if repeat else "")
+    return study_folder / "trials" / folder / f"epoch-{epochs:011.5f}.npz"
 
 
 def milestones(done: float, until: float, rungs: tuple[float, ...]) -> list[float]:
@@ -220,6 +225,7 @@ def run_trial(
                 epochs=curve[-1].epoch - trial.done if curve else 0.0,
             )
         ],
+        repeat=trial.repeat,
         reason=reason,
         traceback=trace,
     )
@@ -239,18 +245,24 @@ def _train(
     from jobs.models import training
 
     trainer = _trainer(trial, description, train, validation)
-    left = checkpoint_path(description.study_folder, trial.number, trial.done) if trial.done else None
+
+    def checkpoint(epochs: float) -> Path:
+        return checkpoint_path(description.study_folder, trial.number, epochs, trial.repeat)
+
+    left = checkpoint(trial.done) if trial.done else None
     to_score = milestones(trial.done, trial.until, description.rungs)
-    for score in trainer.train(trial.hyperparameters.learning_rate, to_score, description.seed, trial.done, left):
+    for score in trainer.train(
+        trial.hyperparameters.learning_rate, to_score, description.seed + trial.repeat, trial.done, left
+    ):
         curve.append(score)
         seconds = trial.spent + score.seconds
         if description.minutes is not None and seconds > description.minutes * 60 and score.epoch < description.epochs:
             raise TrialTimeoutError(
                 f"{seconds / 60:.1f} min for {score.epoch:g} epochs; allowed are {description.minutes:g} min"
             )
-    training.save_checkpoint(trainer.network, checkpoint_path(description.study_folder, trial.number, trial.until))
-    for old in checkpoint_path(description.study_folder, trial.number, 0).parent.glob("epoch-*.npz"):
-        if old.name < checkpoint_path(description.study_folder, trial.number, trial.done).name:
+    training.save_checkpoint(trainer.network, checkpoint(trial.until))
+    for old in checkpoint(0).parent.glob("epoch-*.npz"):
+        if old.name < checkpoint(trial.done).name:
             old.unlink(missing_ok=True)  # the one that this run began from is kept: this driver may die before it knows
 
 
@@ -270,12 +282,12 @@ def _trainer(
     from jobs.models.training import Trainer
 
     shape = trial.hyperparameters.model_copy(update={"learning_rate": 1.0})
-    key = (shape, description, train, validation)
+    key = (shape, trial.repeat, description, train, validation)
     if key not in _trainers:
         while len(_trainers) >= _TRAINERS_KEPT:
             _trainers.popitem(last=False)
         keras.backend.clear_session()
-        keras.utils.set_random_seed(description.seed)
+        keras.utils.set_random_seed(description.seed + trial.repeat)
         network = build_network(description.model, shape, description.image_shape, description.classes)
         _trainers[key] = Trainer(network, train, validation, shape, description.epochs)
     _trainers.move_to_end(key)

@@ -18,10 +18,12 @@ from jobs.registry.tracking import StudyTracking
 from jobs.results import TunedStudy
 from jobs.spark import spark_application
 from jobs.tuning.dispatch import SparkTrials, dispatch
+from jobs.tuning.finals import Finals
 from jobs.tuning.leaderboard import Leaderboard
 from jobs.tuning.progress import StudyProgress, describe, duration
 from jobs.tuning.report import REPORT_FOLDER, write_report
-from jobs.tuning.study import Study, study_storage
+from jobs.tuning.storage import study_storage
+from jobs.tuning.study import Study
 from jobs.tuning.trial import ModelDescription, TrialOutcome
 from jobs.workspace import Workspace
 
@@ -57,7 +59,7 @@ def tune(experiment: Experiment, dataset_folder: Path, study: str, workspace: Wo
         )
         with StudyTracking(workspace, experiment.name, study, dataset.fingerprint) as tracking:
             tracking.log_missing(trials.outcomes())
-            if trials.unfinished():
+            if Finals(trials, experiment.finalists).unfinished():
                 _run_trials(trials, experiment, dataset, dataset_folder, folder, tracking)
             leaderboard = Leaderboard(
                 study=study,
@@ -65,6 +67,7 @@ def tune(experiment: Experiment, dataset_folder: Path, study: str, workspace: Wo
                 dataset=str(dataset_folder),
                 dataset_fingerprint=dataset.fingerprint,
                 trials=trials.outcomes(),
+                repeats=trials.repeats(),
             )
             leaderboard.write(folder)
             write_report(leaderboard, folder / REPORT_FOLDER)
@@ -113,7 +116,8 @@ def _run_trials(
     )  # fmt: skip
     if experiment.early_stopping:
         log.info("early stopping: trials pause after %s epochs", ", ".join(f"{rung:g}" for rung in study.rungs[:-1]))
-    progress = StudyProgress(study.size, study.expected_epochs(), known)
+    finals = Finals(study, experiment.finalists)
+    progress = StudyProgress(study.size, finals.expected_epochs(), [*known, *study.repeats()])
     with (
         spark_application(f"tune {folder.name}") as (context, layout),
         SparkTrials(context, layout, description, train, validation) as trials,
@@ -126,12 +130,13 @@ def _run_trials(
             layout.cores,
             context.master,
         )
-        for outcome in dispatch(study, trials, trials.slots, progress.start):
-            known_now = study.outcome(outcome.number)
+        for outcome in dispatch(finals, trials, trials.slots, progress.start):
+            known_now = study.outcome(outcome.number, outcome.repeat)
             progress.finish(known_now)
             _say(known_now)
             log.info(progress.line())
-            tracking.log_trial(known_now)
+            if not outcome.repeat:
+                tracking.log_trial(known_now)
     if why := study.over():
         log.info("the study ends: %s", why)
 
@@ -140,7 +145,8 @@ def _say(outcome: TrialOutcome) -> None:
     score = f"{outcome.validation_accuracy:.2%}" if outcome.validation_accuracy is not None else outcome.reason
     paused = f", paused after {outcome.epochs:g} epochs" if outcome.state == "paused" else ""
     log.info(
-        "trial %d: %s, %s%s, %s on executor %s", outcome.number, describe(outcome.hyperparameters), score, paused,
+        "trial %d%s: %s, %s%s, %s on executor %s", outcome.number,
+        f", seed {outcome.repeat + 1}" if outcome.repeat else "", describe(outcome.hyperparameters), score, paused,
         duration(outcome.seconds), outcome.executor,
     )  # fmt: skip
     if outcome.traceback:
@@ -163,6 +169,7 @@ def _result(leaderboard: Leaderboard, folder: Path, seconds: float) -> TunedStud
         best_trial=best.number,
         best_validation_accuracy=best.validation_accuracy,
         default_validation_accuracy=default.validation_accuracy if default else None,
+        best_over_seeds=leaderboard.over_seeds(best),
         report=str(folder / REPORT_FOLDER / "report.html"),
         executors=sorted({run.executor for trial in leaderboard.trials for run in trial.runs}),
         seconds=seconds,

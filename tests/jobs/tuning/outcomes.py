@@ -16,6 +16,7 @@ def ran(trial: TrialSpecification, accuracy: float, *, budget: int) -> TrialOutc
     return TrialOutcome(
         number=trial.number,
         hyperparameters=trial.hyperparameters,
+        repeat=trial.repeat,
         state=state,
         validation_accuracy=accuracy,
         curve=[EpochScore(epoch, 0.5, 0.6, accuracy, 1.0) for epoch in epochs],

@@ -49,6 +49,7 @@ EXPERIMENT = {
     },
     "default": {"learning_rate": 0.003, "batch_size": 32, "growth": 1, "style": "plain"},
     "budget": {"epochs": 3},
+    "finalists": {"trials": 2, "seeds": 2},
 }
 
 
@@ -70,9 +71,10 @@ def test_its_code_travels_and_each_way_to_go_wrong_is_a_line_of_the_leaderboard(
     )  # fmt: skip
     assert tuned.returncode == 0, tuned.stderr
 
+    board = read_leaderboard(tmp_path / "studies" / "own")
     trials = {
         (trial.hyperparameters.growth, trial.hyperparameters.style): trial
-        for trial in read_leaderboard(tmp_path / "studies" / "own").trials
+        for trial in board.trials
     }
     assert len(trials) == 6
     assert {key: trial.state for key, trial in trials.items() if trial.state == "complete"}.keys() == {
@@ -85,6 +87,12 @@ def test_its_code_travels_and_each_way_to_go_wrong_is_a_line_of_the_leaderboard(
     assert "to (None, 16); accepted: (None, 8, 8, 1)" in (trials[1, "forgets_the_classes"].reason or "")
     assert (trials[1, "is_killed"].reason or "").startswith("executor lost: ")
     assert "growth is too small for me" in tuned.stdout, "the log tells it too"
+
+    assert [(one.hyperparameters.growth, one.repeat, one.state) for one in board.repeats] == [
+        (1, 1, "complete"), (4, 1, "complete"),
+    ]  # fmt: skip
+    first, second = (one.curve[-1].validation_loss for one in (trials[4, "plain"], board.repeats[1]))
+    assert first != second, "another seed gives another network"
 
     selected = spark_submit("select_model", "--study", "own", *common, "--result", tmp_path / "selected.json")
     assert selected.returncode == 0, selected.stderr

@@ -89,7 +89,7 @@ def test_the_figures_say_what_was_saved_and_what_the_test_gave(study: Leaderboar
     assert shown["epochs trained, 59% saved by stopping early"] == "44 of 108"
     assert not any("test error" in what for what in shown)
     point = DEFAULT.model_dump()
-    winner = TestScore(trial=0, hyperparameters=point, correct=99, errors=1, accuracy=0.99)
+    winner = TestScore(trial=0, hyperparameters=point, correct=99, errors=1, accuracy=0.99, interval=(0.9, 1.0))
     selected = SelectedModel(
         model_name="m", model_version=1, study="night", dataset_fingerprint="f00d", graph="g", graph_sha256="0",
         test_images=100, winner=winner, default=winner, errors_avoided=0.0,

@@ -4,8 +4,10 @@ import math
 
 import pytest
 
+from jobs.models.hyperparameters import Hyperparameters
 from jobs.tuning.sampling import propose, sparse_points
 from jobs.tuning.search_space import Range, SearchSpace
+from jobs.tuning.trial import TrialOutcome
 from tests.jobs.tuning.outcomes import DEFAULT, outcome
 
 SPACE = SearchSpace(
@@ -73,3 +75,34 @@ def test_points_outside_of_a_narrowed_space_do_no_harm() -> None:
 @pytest.mark.parametrize("space", [SearchSpace(neurons=[16, 32]), SPACE])
 def test_the_first_proposal_needs_nothing_known(space: SearchSpace) -> None:
     assert propose(space, DEFAULT, [], [], seed=0).layers == DEFAULT.layers
+
+
+CONDITIONAL = SearchSpace.model_validate(
+    {
+        "kernel": [3, 5],
+        "convolutions": {"values": [2, 3], "when": {"kernel": 3}},
+        "schedule": ["constant", "cosine"],
+        "rotation": {"low": 1.0, "high": 9.0, "when": {"schedule": "cosine", "convolutions": [3]}},
+    }
+)
+
+
+def keeps_to_its_conditions(point: Hyperparameters) -> bool:
+    return (point.convolutions in (2, 3) if point.kernel == 3 else point.convolutions == 1) and (
+        1 <= point.rotation <= 9 if point.schedule == "cosine" and point.convolutions == 3 else point.rotation == 0
+    )
+
+
+def test_a_condition_holds_in_every_strategy() -> None:
+    grid = SearchSpace.model_validate({"kernel": [3, 5], "convolutions": {"values": [1, 2], "when": {"kernel": 3}}})
+    assert sorted((point.kernel, point.convolutions) for point in grid.grid(DEFAULT)) == [(3, 1), (3, 2), (5, 1)]
+    sparse = sparse_points(CONDITIONAL, DEFAULT, 40, seed=0)[1:]
+    known: list[TrialOutcome] = []
+    for number in range(25):
+        point = propose(CONDITIONAL, DEFAULT, known, [], seed=number)
+        known.append(outcome(number, 0.5 + point.rotation / 20, **point.model_dump()))
+    proposed = [one.hyperparameters for one in known]
+    for points in (sparse, proposed):
+        assert all(keeps_to_its_conditions(point) for point in points)
+        assert {point.kernel for point in points} == {3, 5}
+    assert sum(point.rotation > 0 for point in proposed[10:]) > 7, "it has found where the accuracy comes from"

@@ -8,7 +8,8 @@ from jobs.errors import InvalidStudyError, ServiceUnavailableError
 from jobs.experiment import Experiment, load_experiment
 from jobs.tuning.leaderboard import Leaderboard, read_leaderboard
 from jobs.tuning.search_space import SearchSpace
-from jobs.tuning.study import Study, study_storage
+from jobs.tuning.storage import study_storage
+from jobs.tuning.study import Study
 from jobs.workspace import REPOSITORY
 from tests.jobs.tuning.outcomes import DEFAULT, outcome, ran
 

@@ -9,7 +9,8 @@ import pytest
 from jobs.errors import InvalidStudyError
 from jobs.experiment import Experiment
 from jobs.models.hyperparameters import Hyperparameters
-from jobs.tuning.study import Study, study_storage
+from jobs.tuning.storage import study_storage
+from jobs.tuning.study import Study
 from jobs.tuning.trial import TrialSpecification
 from tests.jobs.tuning.outcomes import DEFAULT, outcome, ran
 
