@@ -71,6 +71,8 @@ def spark_application(name: str) -> Iterator[tuple["SparkContext", ExecutorLayou
     master = conf.get("spark.master", "local[*]") or "local[*]"
     check_master(master)
     layout = executor_layout(master, conf.get("spark.executor.cores"), conf.get("spark.task.cpus"))
+    if gpus := conf.get("spark.executor.resource.gpu.amount"):
+        conf.set("spark.task.resource.gpu.amount", gpus)  # all of them, like the cores
     # A context without a SQL session: starting one costs a second, and pandas in the driver.
     conf.setIfMissing("spark.app.name", name).set("spark.master", master)
     conf.set("spark.task.cpus", str(layout.cores)).set("spark.ui.showConsoleProgress", "false")
@@ -174,6 +176,19 @@ def executor_name() -> str:
         if "--executor-id" in command:
             return f"{command[command.index('--executor-id') + 1]}@{socket.gethostname()}"
     return f"{LOCAL_EXECUTOR}@{socket.gethostname()}"
+
+
+def use_gpus() -> None:
+    """Shows TensorFlow the GPUs that Spark gave to this task, and no others; must come before TensorFlow is imported.
+
+    Where the cluster declares no GPUs, nothing is changed.
+    """
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    given = context.resources().get("gpu") if context else None
+    if given:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(given.addresses)
 
 
 def archive_code(folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """A real Spark standalone cluster on this machine's loopback, for tests."""
 
+import json
 import os
 import re
 import subprocess
@@ -24,8 +25,15 @@ class Cluster:
 
 
 @contextmanager
-def standalone_cluster(folder: Path, workers: int, cores: int = 1) -> Iterator[Cluster]:
-    """Starts a master and workers of `cores` cores each on free ports, and stops them at the end."""
+def standalone_cluster(folder: Path, workers: int, cores: int = 1, gpus: tuple[str, ...] = ()) -> Iterator[Cluster]:
+    """Starts a master and workers of `cores` cores each on free ports, and stops them at the end.
+
+    Args:
+        folder: Where the daemons write.
+        workers: How many.
+        cores: Cores of each.
+        gpus: Addresses of the GPUs that each worker says it has.
+    """
     with ExitStack() as running:
         log = folder / "master.log"
         running.enter_context(_daemon(log, "master.Master", "--port", "0", "--webui-port", "0"))
@@ -43,11 +51,26 @@ def standalone_cluster(folder: Path, workers: int, cores: int = 1) -> Iterator[C
                 "0",
                 "--work-dir",
                 str(folder / f"work-{number}"),
+                *_declared(gpus, folder),
             )
             started.append(running.enter_context(_daemon(log, "worker.Worker", *options, master)))
         for number in range(workers):
             _await(folder / f"worker-{number}.log", r"Successfully registered with master")
         yield Cluster(master, tuple(started))
+
+
+def _declared(gpus: tuple[str, ...], folder: Path) -> tuple[str, ...]:
+    """Gives a worker's options to declare GPUs, as its operator would: a script that says which there are."""
+    if not gpus:
+        return ()
+    script = folder / "gpus.sh"
+    script.write_text(f"#!/bin/sh\necho '{json.dumps({'name': 'gpu', 'addresses': gpus})}'\n")
+    script.chmod(0o755)
+    properties = folder / "worker.properties"
+    properties.write_text(
+        f"spark.worker.resource.gpu.amount {len(gpus)}\nspark.worker.resource.gpu.discoveryScript {script}\n"
+    )
+    return ("--properties-file", str(properties))
 
 
 @contextmanager

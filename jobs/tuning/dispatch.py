@@ -6,7 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 from jobs.models.training import Samples
-from jobs.spark import ExecutorLayout, executor_count, executor_name
+from jobs.spark import ExecutorLayout, executor_count, executor_name, use_gpus
 from jobs.tuning.strategy import Strategy
 from jobs.tuning.trial import ModelDescription, TrialOutcome, TrialRun, TrialSpecification, run_trial
 
@@ -92,6 +92,7 @@ class SparkTrials:
         started_at = time.time()
 
         def task(specification: TrialSpecification) -> TrialOutcome:
+            use_gpus()
             description, train, validation = shared.value
             return run_trial(specification, description, train, validation, cores, executor_name())
 

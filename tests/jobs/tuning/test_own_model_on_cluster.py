@@ -8,7 +8,7 @@ import yaml
 
 from jobs.tuning.leaderboard import read_leaderboard
 from tests.conftest import Submitted, read_json
-from tests.standalone_cluster import Cluster
+from tests.standalone_cluster import Cluster, standalone_cluster
 
 pytestmark = pytest.mark.spark
 
@@ -72,10 +72,7 @@ def test_its_code_travels_and_each_way_to_go_wrong_is_a_line_of_the_leaderboard(
     assert tuned.returncode == 0, tuned.stderr
 
     board = read_leaderboard(tmp_path / "studies" / "own")
-    trials = {
-        (trial.hyperparameters.growth, trial.hyperparameters.style): trial
-        for trial in board.trials
-    }
+    trials = {(trial.hyperparameters.growth, trial.hyperparameters.style): trial for trial in board.trials}
     assert len(trials) == 6
     assert {key: trial.state for key, trial in trials.items() if trial.state == "complete"}.keys() == {
         (1, "plain"), (4, "plain"),
@@ -97,3 +94,29 @@ def test_its_code_travels_and_each_way_to_go_wrong_is_a_line_of_the_leaderboard(
     selected = spark_submit("select_model", "--study", "own", *common, "--result", tmp_path / "selected.json")
     assert selected.returncode == 0, selected.stderr
     assert read_json(tmp_path / "selected.json")["winner"]["accuracy"] > 0.8
+
+
+def test_a_trial_sees_the_gpus_of_its_executor_and_no_others(
+    tmp_path: Path, spark_submit: Callable[..., Submitted]
+) -> None:
+    (tmp_path / "tells.py").write_text(
+        "import os\n\n\ndef build(hyperparameters, image_shape, classes):\n"
+        "    raise ValueError('sees ' + os.environ['CUDA_VISIBLE_DEVICES'])\n"
+    )
+    path = tmp_path / "gpus.yaml"
+    changes = {"name": "gpus", "model": "tells:build", "code": ["tells.py"], "search": {"growth": [1, 2, 3]}}
+    path.write_text(yaml.safe_dump({key: EXPERIMENT[key] for key in ("dataset", "default", "budget")} | changes))
+    prepared = tmp_path / "prepared.json"
+    spark_submit("prepare_dataset", "--experiment", path, "--workspace", tmp_path, "--result", prepared)
+    with standalone_cluster(tmp_path, workers=1, gpus=("4", "7")) as with_gpus:
+        done = spark_submit(
+            "tune_model", "--experiment", path, "--dataset", read_json(prepared)["folder"], "--study", "gpus",
+            "--workspace", tmp_path,
+            conf={
+                "spark.executor.cores": "1", "spark.executor.memory": "512m", "spark.executor.resource.gpu.amount": "2",
+            },
+            master=with_gpus.master,
+        )  # fmt: skip
+    trials = read_leaderboard(tmp_path / "studies" / "gpus").trials
+    assert done.returncode != 0, "every trial failed"
+    assert {tuple(sorted((trial.reason or "").split()[-1].split(","))) for trial in trials} == {("4", "7")}
