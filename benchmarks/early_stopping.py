@@ -54,8 +54,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mnist", type=Path, required=True, help="folder of MNIST's IDX files")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--first-rung", type=int, default=1)
-    parser.add_argument("--reduction", type=int, default=3)
+    parser.add_argument("--first-rung", type=float, default=1)
+    parser.add_argument("--reduction", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="folder for the leaderboards, which benchmarks.replay reads")
     options = parser.parse_args()
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -72,7 +72,7 @@ def main() -> None:
                 boards[0].write(options.keep / f"stopped-{seed}")
 
 
-def run(home: Path, master: str, mnist: Path, seed: int, early_stopping: dict[str, int] | None) -> Leaderboard:
+def run(home: Path, master: str, mnist: Path, seed: int, early_stopping: dict[str, float] | None) -> Leaderboard:
     """Prepares and tunes in a workspace of its own."""
     home.mkdir()
     experiment = {
