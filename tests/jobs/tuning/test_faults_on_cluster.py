@@ -117,6 +117,6 @@ def check_nothing_is_lost(board: Leaderboard) -> None:
     asked = board.experiment
     assert {trial.hyperparameters for trial in board.trials} == set(asked.search.grid(asked.default))
     for trial in board.trials:
-        assert [score.epoch for score in trial.curve] == list(range(1, trial.epochs + 1))
+        assert [score.epoch for score in trial.curve] == list(range(1, int(trial.epochs) + 1))
         assert sum(run.epochs for run in trial.runs) == trial.epochs in (3, 9)
     assert len({run.executor for trial in board.trials for run in trial.runs}) >= 3, "a new executor took over"
