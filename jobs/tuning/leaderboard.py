@@ -1,5 +1,8 @@
 """The leaderboard of a study: every trial, best first, as `leaderboard.json`."""
 
+import math
+import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import mean
 
@@ -12,9 +15,12 @@ from jobs.tuning.trial import TrialOutcome
 
 _FILE = "leaderboard.json"
 
+INTERVAL = 5.0
+"""Seconds between two states of a leaderboard that is being watched."""
+
 
 class Leaderboard(BaseModel):
-    """All finished trials of one study.
+    """All trials of one study that have ended or paused.
 
     Attributes:
         study: Name of the study.
@@ -61,6 +67,29 @@ class Leaderboard(BaseModel):
     def write(self, study_folder: Path) -> None:
         """Writes `leaderboard.json` into the study's folder."""
         write_atomically(study_folder / _FILE, self.model_dump_json(indent=2) + "\n")
+
+
+class LiveLeaderboard:
+    """Writes the leaderboard while its study runs, so that it can be watched; not after each of many short trials."""
+
+    def __init__(
+        self, study_folder: Path, board: Callable[[], Leaderboard], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Prepares to write.
+
+        Args:
+            study_folder: Where to write.
+            board: Gives the leaderboard as it stands.
+            clock: Gives the time in seconds; replaced in tests.
+        """
+        self._folder, self._board, self._clock = study_folder, board, clock
+        self._written = -math.inf
+
+    def refresh(self) -> None:
+        """Writes the leaderboard, unless it was written less than `INTERVAL` seconds ago."""
+        if self._clock() - self._written >= INTERVAL:
+            self._board().write(self._folder)
+            self._written = self._clock()
 
 
 def read_leaderboard(study_folder: Path) -> Leaderboard:

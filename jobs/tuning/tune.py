@@ -19,7 +19,7 @@ from jobs.results import TunedStudy
 from jobs.spark import spark_application
 from jobs.tuning.dispatch import SparkTrials, dispatch
 from jobs.tuning.finals import Finals
-from jobs.tuning.leaderboard import Leaderboard
+from jobs.tuning.leaderboard import Leaderboard, LiveLeaderboard
 from jobs.tuning.progress import StudyProgress, describe, duration
 from jobs.tuning.report import REPORT_FOLDER, write_report
 from jobs.tuning.storage import study_storage
@@ -57,11 +57,9 @@ def tune(experiment: Experiment, dataset_folder: Path, study: str, workspace: Wo
             dataset.fingerprint,
             cost=lambda point: training_cost(experiment.model, point, dataset.image_shape, len(dataset.classes)),
         )
-        with StudyTracking(workspace, experiment.name, study, dataset.fingerprint) as tracking:
-            tracking.log_missing(trials.outcomes())
-            if Finals(trials, experiment.finalists).unfinished():
-                _run_trials(trials, experiment, dataset, dataset_folder, folder, tracking)
-            leaderboard = Leaderboard(
+
+        def board() -> Leaderboard:
+            return Leaderboard(
                 study=study,
                 experiment=experiment,
                 dataset=str(dataset_folder),
@@ -69,6 +67,17 @@ def tune(experiment: Experiment, dataset_folder: Path, study: str, workspace: Wo
                 trials=trials.outcomes(),
                 repeats=trials.repeats(),
             )
+
+        with StudyTracking(workspace, experiment.name, study, dataset.fingerprint) as tracking:
+            tracking.log_missing(trials.outcomes())
+            live = LiveLeaderboard(folder, board)
+            live.refresh()
+            if Finals(trials, experiment.finalists).unfinished():
+                for outcome in _run_trials(trials, experiment, dataset, dataset_folder, folder):
+                    if not outcome.repeat:
+                        tracking.log_trial(outcome)
+                    live.refresh()
+            leaderboard = board()
             leaderboard.write(folder)
             write_report(leaderboard, folder / REPORT_FOLDER)
             tracking.log_leaderboard(folder)
@@ -96,8 +105,7 @@ def _run_trials(
     dataset: Dataset,
     dataset_folder: Path,
     folder: Path,
-    tracking: StudyTracking,
-) -> None:
+) -> Iterator[TrialOutcome]:
     description = ModelDescription(
         model=experiment.model,
         image_shape=dataset.image_shape,
@@ -135,8 +143,7 @@ def _run_trials(
             progress.finish(known_now)
             _say(known_now)
             log.info(progress.line())
-            if not outcome.repeat:
-                tracking.log_trial(known_now)
+            yield known_now
     if why := study.over():
         log.info("the study ends: %s", why)
 

@@ -6,7 +6,7 @@ import pytest
 
 from jobs.errors import InvalidStudyError, ServiceUnavailableError
 from jobs.experiment import Experiment, load_experiment
-from jobs.tuning.leaderboard import Leaderboard, read_leaderboard
+from jobs.tuning.leaderboard import Leaderboard, LiveLeaderboard, read_leaderboard
 from jobs.tuning.search_space import SearchSpace
 from jobs.tuning.storage import study_storage
 from jobs.tuning.study import Study
@@ -110,3 +110,21 @@ def test_the_longest_trials_of_a_grid_begin_first(tmp_path: Path, experiment: Ex
     default, *others = [trial.hyperparameters for trial in iter(study.next_trial, None)]
     assert default == asked.default
     assert [point.neurons for point in others] == [128, 64, 16]  # the default has 32
+
+
+def test_a_leaderboard_that_is_watched_is_written_every_few_seconds(tmp_path: Path, experiment: Experiment) -> None:
+    trials = [outcome(0, 0.5)]
+    now = [0.0]
+
+    def board() -> Leaderboard:
+        return Leaderboard(
+            study="study", experiment=experiment, dataset="", dataset_fingerprint="", trials=list(trials)
+        )  # fmt: skip
+
+    live = LiveLeaderboard(tmp_path, board, clock=lambda: now[0])
+    live.refresh()
+    for second, shown in ((1.0, 1), (4.9, 1), (5.0, 4), (9.0, 4), (11.0, 6)):
+        trials.append(outcome(len(trials), 0.5))
+        now[0] = second
+        live.refresh()
+        assert len(read_leaderboard(tmp_path).trials) == shown
