@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -165,6 +166,7 @@ def executor_count(context: "SparkContext", layout: ExecutorLayout) -> int:
     return int(known) - 1  # the driver is counted too
 
 
+@cache
 def executor_name() -> str:
     """Names the executor that this Python worker serves, as `ID@host`, or `driver@host` under a local master.
 

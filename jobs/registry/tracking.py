@@ -1,7 +1,9 @@
 """A study in MLflow: one parent run, and under it one run for each trial."""
 
 import math
+from collections import deque
 from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +21,11 @@ _KIND_TAG = "atoll.kind"
 _EPOCHS_TAG = "atoll.epochs"
 _PARENT_TAG = "mlflow.parentRunId"
 _MOST_RUNS = 10_000
+_MOST_WAITING = 100
+"""Trials that may wait to be logged; with more, their study waits for MLflow."""
+
+_MOST_METRICS = 900
+"""In one batch; MLflow takes 1,000 entries, parameters and tags among them."""
 
 
 def study_run(client: "MlflowClient", experiment: str, study: str, dataset_fingerprint: str) -> str:
@@ -49,7 +56,9 @@ def _epochs(run: "Run") -> float:
 class StudyTracking:
     """Writes a study and its trials to MLflow; each trial once, however often a driver takes the study up.
 
-    Use it as a context manager: the parent run is closed at its end, as failed when an error ended the block.
+    Trials are written by a thread of their own, in order: no executor waits for MLflow. What goes wrong there is raised by the
+    call that comes next, or at the end. Use it as a context manager: the parent run is closed at its end, as failed when
+    an error ended the block.
     """
 
     def __init__(self, workspace: Workspace, experiment: str, study: str, dataset_fingerprint: str) -> None:
@@ -61,13 +70,18 @@ class StudyTracking:
             [self._experiment], f"tags.`{_PARENT_TAG}` = '{self.run_id}'", max_results=_MOST_RUNS
         )
         self._logged = {int(run.data.tags[TRIAL_TAG]): _LoggedTrial(run.info.run_id, _epochs(run)) for run in found}
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="tracking")
+        self._waiting: deque[Future[None]] = deque()
 
     def __enter__(self) -> "StudyTracking":
         self._client.update_run(self.run_id, status="RUNNING")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        self._client.set_terminated(self.run_id, "FAILED" if kind else "FINISHED")
+        self._writer.shutdown(wait=True)
+        self._client.set_terminated(self.run_id, "FAILED" if kind or self._failed() else "FINISHED")
+        if kind is None:
+            self._await(0)
 
     def log_missing(self, outcomes: Iterable[TrialOutcome]) -> None:
         """Logs what a driver has learned of trials without living to log it."""
@@ -77,13 +91,32 @@ class StudyTracking:
                 self.log_trial(outcome)
 
     def log_trial(self, outcome: TrialOutcome) -> None:
-        """Logs one trial: its hyperparameters, its learning curve, where it ran and why it failed if it did.
+        """Has one trial logged: its hyperparameters, its learning curve, where it ran and why it failed if it did.
 
         A trial that goes on after a pause keeps its run, to which the new part of its curve is added.
         """
-        from mlflow.entities import Metric, RunTag
+        self._await(_MOST_WAITING)
+        self._waiting.append(self._writer.submit(self._log, outcome))
+
+    def log_leaderboard(self, study_folder: Path) -> None:
+        """Attaches the leaderboard and the report to the parent run, after all trials."""
+        self._await(0)
+        self._client.log_artifact(self.run_id, str(study_folder / "leaderboard.json"))
+        log_report(self._client, self.run_id, study_folder)
+
+    def _await(self, waiting: int) -> None:
+        """Waits until no more than so many trials are left to be logged; raises what went wrong with those that were."""
+        while self._waiting and (len(self._waiting) > waiting or self._waiting[0].done()):
+            self._waiting.popleft().result()
+
+    def _failed(self) -> bool:
+        return any(written.exception() for written in self._waiting)
+
+    def _log(self, outcome: TrialOutcome) -> None:
+        from mlflow.entities import Metric, Param, RunTag
 
         logged = self._logged.get(outcome.number) or self._begin(outcome)
+        params = [Param(name, str(value)) for name, value in outcome.hyperparameters.model_dump().items()]
         begun = round(outcome.started_at * 1000)
         metrics = [
             # MLflow counts whole steps: a rung within an epoch stands at the epoch that it is a part of.
@@ -98,28 +131,21 @@ class StudyTracking:
             tags.append(RunTag("atoll.reason", outcome.reason[:4000]))
         if outcome.traceback:
             tags.append(RunTag("atoll.traceback", outcome.traceback[-4000:]))
-        for start in range(0, len(metrics), 1000):  # the most that a batch may hold
-            self._client.log_batch(logged.run, metrics[start : start + 1000])
-        self._client.log_batch(logged.run, tags=tags)
+        while len(metrics) > _MOST_METRICS:
+            self._client.log_batch(logged.run, metrics[:_MOST_METRICS])
+            metrics = metrics[_MOST_METRICS:]
+        # The tags come last: with them the trial counts as logged.
+        self._client.log_batch(logged.run, metrics, [] if logged.epochs else params, tags)
         status = {"complete": "FINISHED", "failed": "FAILED", "paused": "KILLED"}[outcome.state]
         self._client.set_terminated(logged.run, status, round(outcome.finished_at * 1000))
         self._logged[outcome.number] = _LoggedTrial(logged.run, outcome.epochs)
 
-    def _begin(self, outcome: TrialOutcome) -> "_LoggedTrial":
+    def _begin(self, outcome: TrialOutcome) -> _LoggedTrial:
         """Makes the run of a trial."""
-        from mlflow.entities import Param
-
         run = self._client.create_run(
             self._experiment,
             start_time=round(outcome.started_at * 1000),
             run_name=f"{self._study}/trial-{outcome.number:04}",
             tags={STUDY_TAG: self._study, TRIAL_TAG: str(outcome.number), _PARENT_TAG: self.run_id},
         )
-        params = [Param(name, str(value)) for name, value in outcome.hyperparameters.model_dump().items()]
-        self._client.log_batch(run.info.run_id, params=params)
         return _LoggedTrial(str(run.info.run_id), 0)
-
-    def log_leaderboard(self, study_folder: Path) -> None:
-        """Attaches the leaderboard and the report to the parent run."""
-        self._client.log_artifact(self.run_id, str(study_folder / "leaderboard.json"))
-        log_report(self._client, self.run_id, study_folder)

@@ -1,5 +1,6 @@
 """Dispatch of trials onto executors: a trial is a Spark task, one at a time per executor, and no executor waits."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -73,6 +74,7 @@ class SparkTrials:
         self._shared: Broadcast[tuple[ModelDescription, Samples, Samples]] = context.broadcast(
             (description, train, validation)
         )
+        self._slots, self._counted_at = 0, -math.inf
 
     def __enter__(self) -> "SparkTrials":
         return self
@@ -81,8 +83,14 @@ class SparkTrials:
         self._shared.destroy()
 
     def slots(self) -> int:
-        """Gives the number of executors; at least one, since a lost executor is replaced while its trial waits."""
-        return max(1, executor_count(self._context, self._layout))
+        """Gives the number of executors; at least one, since a lost executor is replaced while its trial waits.
+
+        They are counted once in `POLL` seconds: with many of them it takes Spark longer than many a trial.
+        """
+        if time.monotonic() - self._counted_at >= POLL:
+            self._slots = max(1, executor_count(self._context, self._layout))
+            self._counted_at = time.monotonic()
+        return self._slots
 
     def __call__(self, trial: TrialSpecification) -> TrialOutcome:
         """Runs one trial on whichever executor is free, and waits for it."""
