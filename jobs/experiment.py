@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import ErrorDetails
 
 from jobs.errors import InvalidExperimentError
-from jobs.models.hyperparameters import REQUIRED, USED, Hyperparameters, Model
+from jobs.models.hyperparameters import REQUIRED, USED, Hyperparameters, Model, Scalar
 from jobs.tuning.search_space import Choice, Range, SearchSpace
 from jobs.workspace import REPOSITORY
 
@@ -144,6 +144,7 @@ class Experiment(_Section):
         finalists: Whether the best trials are repeated with other seeds; None lets the best single score win.
         search: The values to try.
         default: The hyperparameters that are always tried, and with which the winner is compared.
+        try_first: Points to try right after them; each says what differs from the default.
         budget: How much a study may spend.
         seed: Seed of weights, dropout, augmentation, order of the samples, and of the strategy.
     """
@@ -157,6 +158,7 @@ class Experiment(_Section):
     finalists: Finalists | None = None
     search: SearchSpace
     default: Hyperparameters
+    try_first: tuple[dict[str, Scalar], ...] = ()
     budget: Budget
     seed: Seed = 0
 
@@ -164,8 +166,10 @@ class Experiment(_Section):
     @classmethod
     def _built_in_models_have_no_other_hyperparameters(cls, content: Any) -> Any:
         known = USED.get(str(content.get("model"))) if isinstance(content, dict) else None
-        for section in ("default", "search"):
-            names = content.get(section) if known else None
+        sections = {name: content.get(name) for name in ("default", "search")} if known else {}
+        if known and isinstance(points := content.get("try_first"), list):
+            sections |= {f"try_first.{place}": point for place, point in enumerate(points)}
+        for section, names in sections.items():
             for name, value in names.items() if isinstance(names, dict) else ():
                 if known and name not in known and value is not None:
                     why = (
@@ -191,11 +195,26 @@ class Experiment(_Section):
         return self
 
     @model_validator(mode="after")
+    def _points_to_try_first_are_points(self) -> Self:
+        for place in range(len(self.try_first)):
+            try:
+                self._point_to_try_first(place)
+            except ValidationError as error:
+                first = error.errors()[0]
+                name = ".".join(str(part) for part in first["loc"])
+                raise ValueError(f"try_first.{place}.{name}: {first['input']!r}: {first['msg']}") from None
+        return self
+
+    @model_validator(mode="after")
     def _search_suits_the_strategy(self) -> Self:
         if self.strategy == "grid":
             self._check_grid()
         elif self.budget.trials is None:
             raise ValueError(f"budget.trials: missing; accepted for strategy {self.strategy}: how many points to try")
+        elif self.budget.trials < (first := len(self.first_points())):
+            raise ValueError(
+                f"budget.trials: {self.budget.trials}; accepted: at least the {first} that are tried first"
+            )
         return self
 
     @model_validator(mode="after")
@@ -206,6 +225,20 @@ class Experiment(_Section):
                 f"({self.budget.epochs})"
             )
         return self
+
+    def first_points(self) -> list[Hyperparameters]:
+        """Gives the points that are tried before any other: the default hyperparameters, then those of `try_first`."""
+        points = [self._point_to_try_first(place) for place in range(len(self.try_first))]
+        return list(dict.fromkeys([self.default, *points]))
+
+    def schedules_the_learning_rate(self) -> bool:
+        """Whether a trial may have a learning rate that depends on how long a complete trial is."""
+        axis = self.search.axes().get("schedule")
+        schedules = {point.schedule for point in self.first_points()} | set(axis.grid() if axis else ())
+        return schedules != {"constant"}
+
+    def _point_to_try_first(self, place: int) -> Hyperparameters:
+        return Hyperparameters.model_validate(self.default.given() | self.try_first[place])
 
     def _check_grid(self) -> None:
         if self.budget.trials is not None:

@@ -28,6 +28,12 @@ _FIXED = ("name", "dataset", "model", "default", "seed")
 _SAME_FAILURES = 3
 """So many trials that fail for one reason, and none that does not, end the study."""
 
+_PROPOSALS = 50
+"""Proposals in a row that are already known before a search space counts as exhausted."""
+
+_SEEDS_APART = 100_003
+"""Between the seeds of two proposals for one trial: more than there can be trials, so that no two proposals share a seed."""
+
 
 class Study:
     """Every trial of a study, and the choice of what to run next.
@@ -196,8 +202,13 @@ class Study:
         if self._experiment.strategy != "tpe" or len(self._points) >= (budget.trials or 0):
             return None
         running = [self._points[number] for number in self._running]
-        seed = self._experiment.seed + len(self._points)
-        return propose(search, self._experiment.default, self.outcomes(), running, seed)
+        known = set(self._points.values())
+        for attempt in range(_PROPOSALS):
+            seed = (self._experiment.seed + len(known) + attempt * _SEEDS_APART) % 2**32
+            point = propose(search, self._experiment.default, self.outcomes(), running, seed)
+            if point not in known:
+                return point
+        return None
 
     def _finish(self) -> int | None:
         """Chooses what is worth finishing when nothing else is to be done: the default, and a winner or as many finalists."""
@@ -263,6 +274,11 @@ class Study:
                     raise InvalidStudyError(
                         f"study {name}: was begun with {field} {getattr(before, field)}; accepted: the same, or a new name"
                     )
+            if before.budget.epochs != self._experiment.budget.epochs and before.schedules_the_learning_rate():
+                raise InvalidStudyError(
+                    f"study {name}: was begun with budget.epochs {before.budget.epochs}, over which its learning rates fall; "
+                    "accepted: the same, or a new name"
+                )
         self._study.set_user_attr(_DATASET, dataset_fingerprint)
         self._study.set_user_attr(_EXPERIMENT, self._experiment.model_dump_json())
 
@@ -291,14 +307,19 @@ class Study:
 
     def _plan(self) -> list[Hyperparameters]:
         experiment = self._experiment
+        first = experiment.first_points()
         match experiment.strategy:
             case "grid":
-                default, *points = experiment.search.grid(experiment.default)
+                _, *points = experiment.search.grid(experiment.default)
                 if experiment.early_stopping:  # in their own order the later ones may all be better
                     random.Random(experiment.seed).shuffle(points)  # noqa: S311  # no secret
             case "sparse":
                 trials = experiment.budget.trials or 1
-                default, *points = sparse_points(experiment.search, experiment.default, trials, experiment.seed)
+                points = [*first, *sparse_points(experiment.search, experiment.default, trials, experiment.seed)]
+                points = list(dict.fromkeys(points))[:trials]
             case "tpe":
-                default, points = experiment.default, []
-        return [default, *(points if experiment.early_stopping else sorted(points, key=self._cost, reverse=True))]
+                points = first[: experiment.budget.trials]
+        others = [point for point in points if point not in first]
+        if not experiment.early_stopping:
+            others.sort(key=self._cost, reverse=True)
+        return [*first, *others]

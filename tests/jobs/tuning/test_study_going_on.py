@@ -137,6 +137,40 @@ def test_every_strategy_begins_with_the_default_and_keeps_to_its_trials(
     assert play(opened(asked), asked) == []
 
 
+@pytest.mark.parametrize("strategy", ["grid", "sparse", "tpe"])
+def test_points_to_try_first_come_right_after_the_default(opened: Opened, strategy: str) -> None:
+    asked = experiment(
+        strategy=strategy,
+        search={"learning_rate": [0.01, 0.02, 0.03]},
+        budget={"epochs": 4} | ({} if strategy == "grid" else {"trials": 4}),
+        try_first=[{"neurons": 77}, {"learning_rate": 0.02}],
+        early_stopping=None,
+    )
+    told = [trial.hyperparameters for trial in play(opened(asked), asked)]
+    assert [point.neurons for point in told[:3]] == [DEFAULT.neurons, 77, DEFAULT.neurons]
+    assert told[2].learning_rate == 0.02
+    assert len(set(told)) == len(told) >= 4
+
+
+def test_a_proposal_that_is_known_is_not_tried_again(opened: Opened) -> None:
+    asked = experiment(
+        strategy="tpe",
+        search={"learning_rate": [0.01, 0.02, 0.03]},
+        budget={"epochs": 1, "trials": 9},
+        early_stopping=None,
+    )
+    told = [trial.hyperparameters for trial in play(opened(asked), asked)]
+    assert sorted(point.learning_rate for point in told) == [DEFAULT.learning_rate, 0.01, 0.02, 0.03]
+
+
+def test_learning_rates_that_fall_over_a_trial_keep_its_length(opened: Opened) -> None:
+    falling = {"learning_rate": [0.01], "schedule": ["cosine"]}
+    opened(experiment(search=falling))
+    opened(experiment(search=falling))
+    with pytest.raises(InvalidStudyError, match=r"budget.epochs 9, over which .*; accepted: the same, or a new name"):
+        opened(experiment(search=falling, budget={"epochs": 27}))
+
+
 def test_nothing_new_begins_after_the_time_is_spent(opened: Opened) -> None:
     now = [0.0]
     asked = experiment(budget={"epochs": 9, "minutes": 1})
