@@ -10,6 +10,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
+PEERS := .venv-peers
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -41,6 +42,7 @@ lint: $(DEV) ## check style and types
 lock: $(UV) ## resolve requirements.in and requirements-dev.in anew
 	$(COMPILE) --override requirements-overrides.txt requirements.in -o requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) -c requirements.txt benchmarks/peers/requirements.in -o benchmarks/peers/requirements.txt
 
 bench-tuning: $(DEV) java ## measure early stopping (MNIST=folder of its IDX files) and the scaling of dispatch
 	@test -n "$(MNIST)" || { echo "say where MNIST's four IDX files lie: make bench-tuning MNIST=FOLDER" >&2; exit 2; }
@@ -48,7 +50,7 @@ bench-tuning: $(DEV) java ## measure early stopping (MNIST=folder of its IDX fil
 	$(PYTHON) -m benchmarks.scaling
 
 clean: down ## remove the virtual environment and every cache; the workspace stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The development environment holds everything that runs, so it also counts as the runtime one.
@@ -61,6 +63,13 @@ $(DEV): requirements.txt requirements-dev.txt | $(UV)
 	@echo "installing requirements.txt and requirements-dev.txt into $(VENV)"
 	@$(UV) pip sync --quiet --python $(PYTHON) requirements.txt requirements-dev.txt
 	@touch $(RUNTIME) $@
+
+# The tools that Atoll is measured against have an environment of their own, since what they ask for is not Atoll's concern.
+$(PEERS)/.installed: benchmarks/peers/requirements.txt | $(UV)
+	@echo "installing benchmarks/peers/requirements.txt into $(PEERS)"
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(PEERS)
+	@$(UV) pip sync --quiet --python $(PEERS)/bin/python benchmarks/peers/requirements.txt
+	@touch $@
 
 $(UV):
 	@for python in python3.11 python3; do \
