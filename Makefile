@@ -44,10 +44,14 @@ lock: $(UV) ## resolve requirements.in and requirements-dev.in anew
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) -c requirements.txt benchmarks/peers/requirements.in -o benchmarks/peers/requirements.txt
 
-bench-tuning: $(DEV) java ## measure early stopping (MNIST=folder of its IDX files) and the scaling of dispatch
+bench-tuning: $(DEV) $(PEERS)/.installed java ## measure dispatch, early stopping, other tools (MNIST=folder of its IDX files)
 	@test -n "$(MNIST)" || { echo "say where MNIST's four IDX files lie: make bench-tuning MNIST=FOLDER" >&2; exit 2; }
-	$(PYTHON) -m benchmarks.early_stopping --mnist $(MNIST)
+	$(PYTHON) -m benchmarks.overhead
 	$(PYTHON) -m benchmarks.scaling
+	$(PYTHON) -m benchmarks.simulation
+	$(PYTHON) -m benchmarks.real_scaling --mnist $(MNIST)
+	$(PYTHON) -m benchmarks.early_stopping --mnist $(MNIST)
+	$(PYTHON) -m benchmarks.peers --mnist $(MNIST) --python $(PEERS)/bin/python
 
 clean: down ## remove the virtual environment and every cache; the workspace stays
 	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis

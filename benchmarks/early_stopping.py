@@ -94,8 +94,8 @@ def run(home: Path, master: str, mnist: Path, seed: int, early_stopping: dict[st
     return read_leaderboard(home / "studies" / "grid")
 
 
-def submit(home: Path, job: str, master: str, *arguments: object) -> None:
-    """Runs a job by spark-submit; its output is kept beside the workspace."""
+def submit(home: Path, job: str, master: str, *arguments: object, cores: int | None = None) -> None:
+    """Runs a job by spark-submit on executors of one core, on so many or all; its output is kept beside the workspace."""
     command = [
         "spark-submit",
         "--master",
@@ -105,6 +105,8 @@ def submit(home: Path, job: str, master: str, *arguments: object) -> None:
         "--conf",
         "spark.ui.enabled=false",
     ]
+    if cores is not None:
+        command += ["--conf", f"spark.cores.max={cores}"]
     command += [f"jobs/{job}.py", *map(str, arguments), "--workspace", str(home)]
     environment = os.environ | {"SPARK_LOCAL_IP": "127.0.0.1"}
     with (home / f"{job}.log").open("w") as log:
