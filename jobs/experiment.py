@@ -88,6 +88,46 @@ class MnistSource(_Section):
         return self
 
 
+class ImageFolderSource(_Section):
+    """A folder of images, JPEG or PNG: one sub-folder per class, which is named by it.
+
+    Attributes:
+        folder: The folder, which every executor mounts. From a file, it is relative to the file's folder.
+        image_size: Height and width in pixels that every image is resized to (bilinear), 1 to 4096 each.
+        channels: 1 for grey, 3 for colour.
+        split: Shares of the different images of each class.
+        max_quarantined: Share of the images that may turn out unusable, 0 to below 1.
+        max_megapixels: An image of more pixels, in millions, is not decoded.
+        max_megabytes: A file of more bytes, in millions, is not decoded.
+    """
+
+    source: Literal["image_folder"]
+    folder: Path
+    image_size: tuple[Annotated[int, Field(ge=1, le=4096)], Annotated[int, Field(ge=1, le=4096)]]
+    channels: Literal[1, 3] = 3
+    split: Split = Split(train=0.7, validation=0.15, test=0.15)
+    seed: Seed = 0
+    max_quarantined: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    max_megapixels: Annotated[float, Field(gt=0)] = 40
+    max_megabytes: Annotated[float, Field(gt=0)] = 50
+
+    @model_validator(mode="after")
+    def _has_a_test_share(self) -> Self:
+        if self.split.test is None:
+            raise ValueError("split.test is missing: a folder of images has no test split of its own")
+        return self
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        return (*self.image_size, self.channels)
+
+    @property
+    def shares(self) -> tuple[float, float, float]:
+        """Of train, validation and test."""
+        return self.split.train, self.split.validation, self.split.test or 0.0
+
+
 class Budget(_Section):
     """How much a study may spend.
 
@@ -150,7 +190,7 @@ class Experiment(_Section):
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-    dataset: Annotated[DigitsSource | MnistSource, Field(discriminator="source")]
+    dataset: Annotated[DigitsSource | MnistSource | ImageFolderSource, Field(discriminator="source")]
     model: Model
     code: tuple[Path, ...] = ()
     strategy: Strategy = "grid"
@@ -294,7 +334,11 @@ def load_experiment(path: Path) -> Experiment:
             f"{path}: code: {str(missing[0])!r} does not exist; accepted: a package's folder, a .py or a .zip file, from "
             f"{path.parent.resolve()}"
         )
-    return experiment.model_copy(update={"code": code})
+    dataset = experiment.dataset
+    if isinstance(dataset, ImageFolderSource):
+        folder = (path.parent / dataset.folder.expanduser()).resolve()
+        dataset = dataset.model_copy(update={"folder": folder})
+    return experiment.model_copy(update={"code": code, "dataset": dataset})
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -312,7 +356,7 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_TAGS = {"values", "range", "digits", "mnist"}
+_TAGS = {"values", "range", "digits", "mnist", "image_folder"}
 _FORMS: dict[str, type[BaseModel]] = {"values": Choice, "range": Range}
 """Union members that pydantic puts into a field's path; no user wrote them."""
 

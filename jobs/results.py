@@ -38,6 +38,8 @@ class PreparedDataset(Result):
     validation: int
     test: int
     reused: bool
+    quarantined: dict[str, int] = {}
+    """Images of the source that cannot be used, by reason; `quarantine.csv` in the folder names them."""
 
 
 class TunedStudy(Result):

@@ -2,6 +2,7 @@
 
 import hashlib
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -32,6 +33,7 @@ class Dataset(BaseModel):
         counts: Samples in each split.
         held_out: Indices into the source of the samples that are in no split.
         sha256: Checksum of each split's file.
+        quarantined: How many images of the source cannot be used, by reason.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +45,7 @@ class Dataset(BaseModel):
     counts: dict[SplitName, int]
     held_out: list[int]
     sha256: dict[SplitName, str]
+    quarantined: dict[str, int] = {}
 
 
 def fingerprint(source: SourceImages, splits: SplitIndices) -> str:
@@ -62,16 +65,25 @@ def write_dataset(folder: Path, name: str, source: SourceImages, splits: SplitIn
         for split in SPLITS:
             indices = getattr(splits, split)
             np.savez(staged / f"{split}.npz", images=source.images[indices], labels=source.labels[indices])
-        dataset = Dataset(
-            name=name,
-            fingerprint=folder.name,
-            classes=list(source.classes),
-            image_shape=(height, width, channels),
-            counts={split: len(getattr(splits, split)) for split in SPLITS},
-            held_out=splits.held_out.tolist(),
-            sha256={split: _sha256(staged / f"{split}.npz") for split in SPLITS},
-        )
-        (staged / _MANIFEST).write_text(dataset.model_dump_json(indent=2) + "\n")
+        return write_manifest(staged, name, folder.name, source.classes, (height, width, channels), splits, {})
+
+
+def write_manifest(
+    staged: Path, name: str, fingerprint: str, classes: Sequence[str], image_shape: tuple[int, int, int],
+    splits: SplitIndices, quarantined: dict[str, int],
+) -> Dataset:  # fmt: skip
+    """Writes the manifest beside the files of the three splits, which lie in the staged folder already."""
+    dataset = Dataset(
+        name=name,
+        fingerprint=fingerprint,
+        classes=list(classes),
+        image_shape=image_shape,
+        counts={split: len(getattr(splits, split)) for split in SPLITS},
+        held_out=splits.held_out.tolist(),
+        sha256={split: _sha256(staged / f"{split}.npz") for split in SPLITS},
+        quarantined=quarantined,
+    )
+    (staged / _MANIFEST).write_text(dataset.model_dump_json(indent=2) + "\n")
     return dataset
 
 

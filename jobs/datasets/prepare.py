@@ -1,13 +1,14 @@
 """From an experiment to its prepared data set."""
 
 import logging
+from pathlib import Path
 
 from jobs.datasets.dataset import Dataset, fingerprint, open_dataset, write_dataset
 from jobs.datasets.digits import read_digits
 from jobs.datasets.mnist import download_mnist, read_mnist
 from jobs.datasets.source_images import SourceImages
 from jobs.datasets.splits import split_samples
-from jobs.experiment import DigitsSource, Experiment, MnistSource
+from jobs.experiment import DigitsSource, Experiment, ImageFolderSource, MnistSource
 from jobs.results import PreparedDataset
 from jobs.workspace import Workspace
 
@@ -19,7 +20,12 @@ def prepare(experiment: Experiment, workspace: Workspace) -> PreparedDataset:
 
     Raises:
         InvalidDatasetError: The source is missing, damaged, or too small for its splits.
+        SparkUnavailableError: The source is a folder of images, and the cluster gives no executor.
     """
+    if isinstance(experiment.dataset, ImageFolderSource):
+        from jobs.datasets.image_folder import prepare_image_folder
+
+        return _result(*prepare_image_folder(experiment.name, experiment.dataset, workspace))
     source = read_source(experiment.dataset, workspace)
     source.check(f"dataset {experiment.dataset.source}")
     split = experiment.dataset.split
@@ -34,8 +40,7 @@ def prepare(experiment: Experiment, workspace: Workspace) -> PreparedDataset:
     folder = workspace.dataset(experiment.name, fingerprint(source, splits))
     reused = folder.is_dir()
     dataset = open_dataset(folder) if reused else write_dataset(folder, experiment.name, source, splits)
-    log.info("data set %s %s, %s", dataset.name, dataset.fingerprint, "found" if reused else f"written to {folder}")
-    return _result(dataset, str(folder), reused)
+    return _result(dataset, folder, reused)
 
 
 def read_source(source: DigitsSource | MnistSource, workspace: Workspace) -> SourceImages:
@@ -51,15 +56,17 @@ def read_source(source: DigitsSource | MnistSource, workspace: Workspace) -> Sou
             return read_mnist(folder)
 
 
-def _result(dataset: Dataset, folder: str, reused: bool) -> PreparedDataset:
+def _result(dataset: Dataset, folder: Path, reused: bool) -> PreparedDataset:
+    log.info("data set %s %s, %s", dataset.name, dataset.fingerprint, "found" if reused else f"written to {folder}")
     return PreparedDataset(
         name=dataset.name,
         fingerprint=dataset.fingerprint,
-        folder=folder,
+        folder=str(folder),
         classes=dataset.classes,
         image_shape=dataset.image_shape,
         train=dataset.counts["train"],
         validation=dataset.counts["validation"],
         test=dataset.counts["test"],
         reused=reused,
+        quarantined=dataset.quarantined,
     )

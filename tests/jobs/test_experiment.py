@@ -86,7 +86,7 @@ def test_a_valid_experiment_says_what_was_written(tmp_path: Path) -> None:
         ),
         ("model", "rnn", "mine.yaml: model: 'rnn'; accepted: mlp, cnn, or a function of your own"),
         ("strategy", "luck", "mine.yaml: strategy: 'luck': input should be 'grid', 'sparse' or 'tpe'"),
-        ("dataset.source", "cifar", "mine.yaml: dataset.source: 'cifar'; accepted: 'digits', 'mnist'"),
+        ("dataset.source", "cifar", "mine.yaml: dataset.source: 'cifar'; accepted: 'digits', 'mnist', 'image_folder'"),
         ("dataset.split.test", ..., "mine.yaml: dataset: split.test is missing"),
         ("dataset.split.train", 0.9, "mine.yaml: dataset.split: the shares sum to 1.3; accepted: at most 1"),
         ("dataset.split.train", 0, "mine.yaml: dataset.split.train: 0: input should be greater than 0"),

@@ -1,0 +1,160 @@
+"""The Spark tasks that read a folder of images: paths go to the executors, digests and places of pixels come back."""
+
+import hashlib
+import stat
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from io import BufferedReader
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.labelling.header import ImageLimits, check_image
+from jobs.labelling.pixel_budget import PixelBudget
+from jobs.labelling.rejection import ImageRejectedError
+from jobs.results import QuarantineReason
+
+if TYPE_CHECKING:
+    from pyspark import Accumulator
+
+_THREADS_PER_CORE = 2  # half of them wait for files while the others decode
+
+Reason = Literal[QuarantineReason, "two_classes"]
+"""Why an image is in no split; `two_classes`: its bytes lie in the folders of two classes, so its class is not known."""
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """Why an image cannot be used, and one line for the person who looks into it."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The pixels of one finished task, as they lie in its file, and what became of each of its images.
+
+    Attributes:
+        file: Name of the file: uint8, one image after another, only those that could be decoded.
+        outcomes: For each image of the partition the digest of its bytes, or why it cannot be used.
+    """
+
+    file: str
+    outcomes: tuple[bytes | Quarantined, ...]
+
+
+@dataclass(frozen=True)
+class HashPartition:
+    """A Spark task that gives the digest of the bytes of each image, or why it cannot be read.
+
+    Attributes:
+        root: The folder of the classes.
+    """
+
+    root: Path
+
+    def __call__(self, names: Iterator[str]) -> Iterator[bytes | Quarantined]:
+        """Reads the files, never whole into memory."""
+        for name in names:
+            try:
+                with _open(self.root / name) as file:
+                    yield hashlib.file_digest(file, "sha256").digest()
+            except OSError as error:
+                yield _unread(error)
+
+
+@dataclass(frozen=True)
+class DecodePartition:
+    """A Spark task that decodes the images of one partition and writes their pixels as a shard.
+
+    The file carries the attempt in its name, and the driver reads only those that a finished task names.
+
+    Attributes:
+        root: The folder of the classes.
+        image_shape: Height, width and channels to give.
+        limits: The largest image that is decoded.
+        cores: Of the executor.
+        shards: Folder to write to, which exists and which driver and executors mount.
+        done: Counts images as they are finished, for the progress line.
+        quarantined: Counts those of them that cannot be used.
+    """
+
+    root: Path
+    image_shape: tuple[int, int, int]
+    limits: ImageLimits
+    cores: int
+    shards: Path
+    done: "Accumulator[int]"
+    quarantined: "Accumulator[int]"
+
+    def __call__(self, names: Iterator[str]) -> Iterator[Shard]:
+        """Decodes the images; gives the shard."""
+        from jobs.models.threads import use_cores
+
+        use_cores(self.cores)
+        outcomes: list[bytes | Quarantined] = []
+        file = self.shards / _shard_name()
+        with file.open("wb") as shard:
+            for outcome in self._decoded(names):
+                if isinstance(outcome, Quarantined):
+                    outcomes.append(outcome)
+                    self.quarantined.add(1)
+                else:
+                    digest, pixels = outcome
+                    outcomes.append(digest)
+                    shard.write(pixels.tobytes())
+                self.done.add(1)
+        yield Shard(file.name, tuple(outcomes))
+
+    def _decoded(self, names: Iterator[str]) -> Iterator[tuple[bytes, NDArray[np.uint8]] | Quarantined]:
+        """Gives what becomes of each image, in the order of the names; a few are read and decoded ahead."""
+        budget = PixelBudget(int(self.limits.megapixels * 1e6))
+        threads = self.cores * _THREADS_PER_CORE
+        ahead: deque[Future[tuple[bytes, NDArray[np.uint8]] | Quarantined]] = deque()
+        with ThreadPoolExecutor(threads, "decode") as pool:
+            for name in islice(names, 2 * threads):
+                ahead.append(pool.submit(self._decode, name, budget))
+            while ahead:
+                outcome = ahead.popleft().result()
+                for name in islice(names, 1):
+                    ahead.append(pool.submit(self._decode, name, budget))
+                yield outcome
+
+    def _decode(self, name: str, budget: PixelBudget) -> tuple[bytes, NDArray[np.uint8]] | Quarantined:
+        from jobs.datasets.decoding import decode_image
+
+        try:
+            with _open(self.root / name) as file:
+                encoded = file.read(self.limits.bytes + 1)
+            size = check_image(encoded, self.limits)
+            with budget.reserve(size.pixels):
+                return hashlib.sha256(encoded).digest(), decode_image(encoded, self.image_shape)
+        except ImageRejectedError as rejected:
+            return Quarantined(rejected.reason, rejected.detail)
+        except OSError as error:
+            return _unread(error)
+
+
+def _open(path: Path) -> BufferedReader:
+    # A pipe or a device would be waited for without end.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError(0, "not a regular file")
+    return path.open("rb")
+
+
+def _unread(error: OSError) -> Quarantined:
+    return Quarantined("fetch_failed", f"{type(error).__name__}: {error.strerror or error}")
+
+
+def _shard_name() -> str:
+    from pyspark import TaskContext
+
+    task = TaskContext.get()
+    number, attempt = (task.partitionId(), task.taskAttemptId()) if task else (0, 0)
+    return f"shard-{number:06d}-{attempt}.bin"

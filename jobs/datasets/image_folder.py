@@ -1,0 +1,196 @@
+"""From a folder of images, one sub-folder per class, to a prepared data set, on Spark."""
+
+import errno
+import hashlib
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.datasets.class_folders import ClassFolders, list_class_folders, named, printable
+from jobs.datasets.content_splits import split_by_content
+from jobs.datasets.dataset import SPLITS, Dataset, open_dataset, write_manifest
+from jobs.datasets.folder_report import IMAGES_FILE, QUARANTINE_FILE, check_share, images_table, quarantine_table
+from jobs.datasets.folder_tasks import DecodePartition, HashPartition, Quarantined, Shard
+from jobs.datasets.split_file import split_file
+from jobs.datasets.splits import SplitIndices
+from jobs.errors import InvalidDatasetError
+from jobs.experiment import ImageFolderSource
+from jobs.files import staged_folder, write_atomically
+from jobs.labelling.header import ImageLimits
+from jobs.labelling.progress import logged_progress
+from jobs.spark import ExecutorLayout, executor_count, spark_application
+from jobs.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+
+log = logging.getLogger("atoll")
+
+_FORMAT = b"atoll image folder 1"  # change it when the same files are to give other pixels
+_PER_PARTITION = 256  # images; small enough to see progress, and a task costs some 50 ms on top of them
+
+Outcomes = list[bytes | Quarantined]
+"""For each listed image the digest of its bytes, or why it cannot be used."""
+
+
+def prepare_image_folder(name: str, source: ImageFolderSource, workspace: Workspace) -> tuple[Dataset, Path, bool]:
+    """Lists the images, takes their digests on the executors, and decodes them there unless the data set is there already.
+
+    The driver holds names and digests, never the pixels of more than one image.
+
+    Args:
+        name: Name of the experiment.
+        source: Which folder, what to make of its images, and how to split them.
+        workspace: Where the data set goes; every executor mounts it.
+
+    Returns:
+        Its manifest, its folder, and whether it was there already.
+
+    Raises:
+        InvalidDatasetError: The folder does not hold classes, too many images cannot be used, or a class has too few.
+        SparkUnavailableError: The cluster gives no executor.
+    """
+    listed = list_class_folders(source.folder.expanduser().resolve())
+    log.info("%s: %d files in %d classes", listed.root, len(listed.names), len(listed.classes))
+    if listed.beside:
+        log.info("not used, since they lie in no class: %s", named(listed.beside))
+    with spark_application(f"prepare {name}") as (context, layout):
+        names = context.parallelize(listed.names, _partitions(listed, executor_count(context, layout)))
+        digests: Outcomes = names.mapPartitions(HashPartition(listed.root)).collect()
+        folder = workspace.dataset(name, fingerprint(source, listed, digests))
+        if folder.is_dir():
+            dataset = open_dataset(folder)
+            check_share(dataset.quarantined, len(listed.names), source.max_quarantined, folder / QUARANTINE_FILE)
+            return dataset, folder, True
+        _split(listed, digests, source)  # a class that is too small is told before anything is decoded
+        return _write(context, layout, listed, digests, source, folder), folder, False
+
+
+def fingerprint(source: ImageFolderSource, listed: ClassFolders, digests: Outcomes) -> str:
+    """Computes the fingerprint: sha256 over names and contents of all files and what is made of them, 16 digits of it."""
+    digest = hashlib.sha256(_FORMAT)
+    said = (source.image_shape, source.shares, source.seed, source.max_megapixels, source.max_megabytes, listed.classes)
+    digest.update(repr(said).encode())
+    for name, content in zip(listed.names, digests, strict=True):
+        path = name.encode("utf-8", "surrogateescape")
+        digest.update(len(path).to_bytes(8, "big") + path)
+        digest.update(hashlib.sha256().digest() if isinstance(content, Quarantined) else content)
+    return digest.hexdigest()[:16]
+
+
+def _write(
+    context: "SparkContext", layout: ExecutorLayout, listed: ClassFolders, digests: Outcomes, source: ImageFolderSource,
+    folder: Path,
+) -> Dataset:  # fmt: skip
+    """Decodes into shards, splits, and puts the splits together; all of it appears at once, or nothing."""
+    with staged_folder(folder) as staged:
+        shards = staged / "shards"
+        shards.mkdir()
+        done = _decode(context, layout, listed, source, shards)
+        outcomes = _settled(listed, digests, [outcome for shard in done for outcome in shard.outcomes])
+        report = quarantine_table(listed, outcomes)
+        quarantined: dict[str, int] = dict(
+            Counter(outcome.reason for outcome in outcomes if isinstance(outcome, Quarantined))
+        )
+        apart = folder.with_name(f"{folder.name}.{QUARANTINE_FILE}")
+        if quarantined:
+            write_atomically(apart, report)  # it stays where the data set is refused
+        check_share(quarantined, len(outcomes), source.max_quarantined, apart)
+        splits = _split(listed, outcomes, source)
+        _join(shards, done, outcomes, splits, np.array(listed.labels, np.int64), source.image_shape, staged)
+        shutil.rmtree(shards)
+        (staged / QUARANTINE_FILE).write_text(report, encoding="utf-8")
+        (staged / IMAGES_FILE).write_text(images_table(listed, outcomes, splits), encoding="utf-8")
+        dataset = write_manifest(
+            staged, folder.parent.name, folder.name, listed.classes, source.image_shape, splits, quarantined
+        )
+    apart.unlink(missing_ok=True)
+    return dataset
+
+
+def _decode(
+    context: "SparkContext", layout: ExecutorLayout, listed: ClassFolders, source: ImageFolderSource, shards: Path
+) -> list[Shard]:
+    done, quarantined = context.accumulator(0), context.accumulator(0)
+    limits = ImageLimits(source.max_megapixels, source.max_megabytes)
+    task = DecodePartition(listed.root, source.image_shape, limits, layout.cores, shards, done, quarantined)
+    partitions = _partitions(listed, executor_count(context, layout))
+    with logged_progress(len(listed.names), lambda: done.value, lambda: quarantined.value):
+        try:
+            written: list[Shard] = context.parallelize(listed.names, partitions).mapPartitions(task).collect()
+        except Exception as error:
+            if "No space left on device" in str(error):  # on an executor, whose errors come as text
+                raise OSError(errno.ENOSPC, "No space left on device", str(shards)) from None
+            raise
+    return written
+
+
+def _partitions(listed: ClassFolders, executors: int) -> int:
+    return min(len(listed.names), max(executors, -(-len(listed.names) // _PER_PARTITION)))
+
+
+def _settled(listed: ClassFolders, digests: Outcomes, decoded: Outcomes) -> Outcomes:
+    """Puts the images aside that lie in two classes, and checks that no file has changed since its digest was taken.
+
+    Raises:
+        InvalidDatasetError: One has.
+    """
+    labels: dict[bytes, set[int]] = {}
+    for digest, label in zip(digests, listed.labels, strict=True):
+        if isinstance(digest, bytes):
+            labels.setdefault(digest, set()).add(label)
+    settled: Outcomes = []
+    for name, before, now in zip(listed.names, digests, decoded, strict=True):
+        gone = isinstance(now, Quarantined) and now.reason == "fetch_failed"
+        if isinstance(before, bytes) == gone or (isinstance(now, bytes) and now != before):
+            raise InvalidDatasetError(
+                f"{listed.root / printable(name)}: changed while the data set was prepared; accepted: a folder at rest"
+            )
+        if isinstance(now, bytes) and len(labels[now]) > 1:
+            classes = " and ".join(listed.classes[label] for label in sorted(labels[now]))
+            now = Quarantined("two_classes", f"the same bytes lie in {classes}")
+        settled.append(now)
+    return settled
+
+
+def _split(listed: ClassFolders, outcomes: Outcomes, source: ImageFolderSource) -> SplitIndices:
+    """Splits the images that can be used; gives places in the list of all of them."""
+    usable = np.array([place for place, outcome in enumerate(outcomes) if isinstance(outcome, bytes)], np.int64)
+    splits = split_by_content(
+        [outcome for outcome in outcomes if isinstance(outcome, bytes)],
+        [listed.labels[place] for place in usable],
+        listed.classes,
+        shares=source.shares,
+        seed=source.seed,
+    )
+    return SplitIndices(usable[splits.train], usable[splits.validation], usable[splits.test], usable[splits.held_out])
+
+
+def _join(
+    shards: Path, done: Sequence[Shard], outcomes: Outcomes, splits: SplitIndices, labels: NDArray[np.int64],
+    image_shape: tuple[int, int, int], staged: Path,
+) -> None:  # fmt: skip
+    """Copies each image from its shard to the file of its split."""
+    size = int(np.prod(image_shape))
+    with ExitStack() as open_files:
+        target: dict[int, IO[bytes]] = {}
+        for split in SPLITS:
+            places = getattr(splits, split)
+            pixels = open_files.enter_context(split_file(staged / f"{split}.npz", image_shape, labels[places]))
+            target |= dict.fromkeys(places.tolist(), pixels)
+        place = 0
+        for shard in done:
+            with (shards / shard.file).open("rb") as images:
+                for outcome in shard.outcomes:
+                    if isinstance(outcome, bytes):
+                        image = images.read(size)
+                        if place in target:
+                            target[place].write(image)
+                    place += 1
