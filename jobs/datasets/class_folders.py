@@ -36,8 +36,8 @@ def list_class_folders(root: Path) -> ClassFolders:
         root: The folder, as an absolute path.
 
     Raises:
-        InvalidDatasetError: There is no such folder, it has fewer than two classes, images lie outside of the classes, or a
-            name cannot be a label.
+        InvalidDatasetError: There is no such folder, it has fewer than two classes, a class is empty or cannot be a label, or
+            images lie outside of the classes.
     """
     try:
         entries = sorted((entry for entry in os.scandir(root) if not entry.name.startswith(".")), key=_name)
@@ -49,13 +49,19 @@ def list_class_folders(root: Path) -> ClassFolders:
     classes = tuple(entry.name for entry in entries if entry.is_dir())
     beside = tuple(entry.name for entry in entries if not entry.is_dir())
     _check(root, classes, beside)
-    names: list[str] = []
-    labels: list[int] = []
-    for label, name in enumerate(classes):
-        found = sorted(_files(root / name, name, (os.path.realpath(root),)))
-        names += found
-        labels += [label] * len(found)
-    return ClassFolders(root, classes, tuple(names), tuple(labels), beside)
+    found = [sorted(_files(root / name, name, (os.path.realpath(root),))) for name in classes]
+    if empty := [name for name, files in zip(classes, found, strict=True) if not files]:
+        raise InvalidDatasetError(
+            f"dataset.folder: {str(root)!r}: class folders without a file: {named(empty)}; accepted: images in each, or no "
+            "such folder"
+        )
+    return ClassFolders(
+        root,
+        classes,
+        names=tuple(name for files in found for name in files),
+        labels=tuple(label for label, files in enumerate(found) for _ in files),
+        beside=beside,
+    )
 
 
 def named(names: list[str] | tuple[str, ...]) -> str:

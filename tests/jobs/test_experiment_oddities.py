@@ -81,7 +81,10 @@ def test_what_is_not_a_number_is_refused(tmp_path: Path, field: str) -> None:
     [
         ({}, "digits.yaml: dataset.source: missing"),
         ("digits", "digits.yaml: dataset: 'digits': "),
-        ({"source": ["digits"]}, "digits.yaml: dataset.source: ['digits']; accepted: 'digits', 'mnist', 'image_folder'"),
+        (
+            {"source": ["digits"]},
+            "digits.yaml: dataset.source: ['digits']; accepted: 'digits', 'mnist', 'image_folder'",
+        ),
         ({"source": "mnist", "mirrors": "http://x/"}, "digits.yaml: dataset.mirrors: 'http://x/': "),
         ({"source": "mnist", "folder": 3}, "digits.yaml: dataset.folder: 3: "),
         (
