@@ -29,12 +29,9 @@ def freeze(network: "keras.Model", image_shape: tuple[int, int, int]) -> bytes:
     height, width, channels = image_shape
 
     def classify(contents: "tf.Tensor") -> "tf.Tensor":
-        # The kernel behind this name decodes PNG too.
-        image = tf.raw_ops.DecodeJpeg(contents=contents, channels=channels, name="DecodeJpeg")
-        batch = tf.expand_dims(tf.cast(image, tf.float32), 0, name="ExpandDims")
-        resized = tf.raw_ops.ResizeBilinear(images=batch, size=(height, width), name="ResizeBilinear")
+        decoded = decode_and_resize(contents, image_shape)
         # Without it the batch would be known to be 1, and operations after it would be built for that.
-        images = tf.raw_ops.PlaceholderWithDefault(input=resized, shape=(None, height, width, channels), name="images")
+        images = tf.raw_ops.PlaceholderWithDefault(input=decoded, shape=(None, height, width, channels), name="images")
         return tf.nn.softmax(network(images / 255.0, training=False), name="softmax")
 
     frozen = convert_variables_to_constants_v2(
@@ -44,6 +41,31 @@ def freeze(network: "keras.Model", image_shape: tuple[int, int, int]) -> bytes:
     _rename(graph, "contents", INPUT_TENSOR.removesuffix(":0"))
     kept = tf.compat.v1.graph_util.extract_sub_graph(graph, [OUTPUT_TENSOR.removesuffix(":0")])
     return bytes(kept.SerializeToString(deterministic=True))
+
+
+def decode_and_resize(contents: "bytes | tf.Tensor", image_shape: tuple[int, int, int]) -> "tf.Tensor":
+    """Decodes one image and resizes it (bilinear): in a frozen graph, and for a data set that is made of image files.
+
+    Both round to whole numbers, so that what is stored in one byte per value is what the frozen graph sees. A camera's note of
+    how to turn the picture is not followed, since no operation of TensorFlow reads it.
+
+    Args:
+        contents: The bytes of a JPEG or PNG, or a scalar string tensor of them.
+        image_shape: Height, width and channels (1 or 3) to give.
+
+    Returns:
+        float32, shape (1, height, width, channels), whole numbers from 0 to 255.
+
+    Raises:
+        tensorflow.errors.InvalidArgumentError: It cannot be decoded, or not into so many channels.
+    """
+    import tensorflow as tf
+
+    height, width, channels = image_shape
+    # The kernel behind this name decodes PNG too.
+    image = tf.raw_ops.DecodeJpeg(contents=contents, channels=channels, name="DecodeJpeg")
+    batch = tf.expand_dims(tf.cast(image, tf.float32), 0, name="ExpandDims")
+    return tf.round(tf.raw_ops.ResizeBilinear(images=batch, size=(height, width), name="ResizeBilinear"), name="Round")
 
 
 def _rename(graph: "tf.compat.v1.GraphDef", old: str, new: str) -> None:
