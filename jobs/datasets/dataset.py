@@ -1,7 +1,6 @@
 """A prepared data set: checked, split, and written once under the fingerprint of its content."""
 
 import hashlib
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from jobs.datasets.source_images import SourceImages
+from jobs.datasets.split_file import map_split, split_file
 from jobs.datasets.splits import SplitIndices
 from jobs.errors import InvalidDatasetError
 from jobs.files import staged_folder
@@ -64,7 +64,9 @@ def write_dataset(folder: Path, name: str, source: SourceImages, splits: SplitIn
     with staged_folder(folder) as staged:
         for split in SPLITS:
             indices = getattr(splits, split)
-            np.savez(staged / f"{split}.npz", images=source.images[indices], labels=source.labels[indices])
+            labels = source.labels[indices].astype(np.int64)
+            with split_file(staged / f"{split}.npz", (height, width, channels), labels) as pixels:
+                pixels.write(source.images[indices].tobytes())
         return write_manifest(staged, name, folder.name, source.classes, (height, width, channels), splits, {})
 
 
@@ -106,7 +108,7 @@ def open_dataset(folder: Path) -> Dataset:
 
 
 def read_split(folder: Path, split: SplitName) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Reads the images and labels of one split.
+    """Maps the images of one split, and reads its labels.
 
     Returns:
         Images, uint8 of shape (samples, height, width, channels), and labels, int64 of shape (samples,).
@@ -114,16 +116,21 @@ def read_split(folder: Path, split: SplitName) -> tuple[NDArray[np.uint8], NDArr
     Raises:
         InvalidDatasetError: The file is missing, or its checksum differs from the manifest's.
     """
+    return map_split(check_split(folder, split))
+
+
+def check_split(folder: Path, split: SplitName) -> Path:
+    """Gives the file of one split.
+
+    Raises:
+        InvalidDatasetError: It is missing, or its checksum differs from the manifest's.
+    """
     path = folder / f"{split}.npz"
     expected = open_dataset(folder).sha256[split]
     if not path.is_file() or (found := _sha256(path)) != expected:
         state = "missing" if not path.is_file() else f"sha256 {found}"
         raise InvalidDatasetError(f"{path}: {state}; accepted: {expected}; delete {folder} and prepare it again")
-    try:
-        with np.load(path) as arrays:
-            return arrays["images"], arrays["labels"]
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise InvalidDatasetError(f"{path}: {error}; accepted: what prepare_dataset wrote") from None
+    return path
 
 
 def _sha256(path: Path) -> str:

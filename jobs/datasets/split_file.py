@@ -1,5 +1,9 @@
-"""Writing the file of a split image by image, so that the driver never holds its pixels."""
+"""The file of a split: `images` and `labels` as an uncompressed `.npz`, written image by image, and mapped where it is read."""
 
+import io
+import mmap
+import struct
+import sys
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,20 +13,77 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.errors import InvalidDatasetError
+
+ALIGNMENT = 64
+"""Bytes; a tensor can lie where the pixels lie only if their address is a multiple of it."""
+
+_LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip's member (APPNOTE 4.3.7): lengths of its name and extra field
+# Python 3.11 has no name for it. Without it, Linux refuses to map a file that is larger than the memory for writing.
+_MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux" else 0)
+
 
 @contextmanager
 def split_file(path: Path, image_shape: tuple[int, int, int], labels: NDArray[np.int64]) -> Iterator[IO[bytes]]:
-    """Gives a stream to write the pixels of a split into; the file is what `np.savez` would have written.
+    """Gives a stream to write the pixels of a split into, so that the driver never holds them all.
 
     Args:
-        path: The file to write.
+        path: The file to write; `numpy.load` reads it too.
         image_shape: Height, width and channels.
         labels: int64, shape (samples,); as many images must be written, uint8, one after another.
     """
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         with archive.open("images.npy", "w", force_zip64=True) as images:
-            header = {"descr": "|u1", "fortran_order": False, "shape": (len(labels), *image_shape)}
-            np.lib.format.write_array_header_1_0(images, header)
+            images.write(_header((len(labels), *image_shape), begins=_data_offset(path, archive)))
             yield images
         with archive.open("labels.npy", "w", force_zip64=True) as file:
             np.lib.format.write_array(file, labels)
+
+
+def map_split(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Maps the images of a split into memory, and reads its labels.
+
+    Pixels are read from the file when they are first used. All processes of a machine that map the file share them; what one
+    writes into them, it alone sees.
+
+    Returns:
+        Images, uint8 of shape (samples, height, width, channels), and labels, int64 of shape (samples,).
+
+    Raises:
+        InvalidDatasetError: The file is missing or is none that `split_file` wrote.
+    """
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+            labels: NDArray[np.int64] = np.lib.format.read_array(io.BytesIO(archive.read("labels.npy")))
+            member = archive.getinfo("images.npy")
+            file.seek(member.header_offset)
+            name, extra = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
+            file.seek(name + extra, io.SEEK_CUR)
+            np.lib.format.read_magic(file)
+            shape, _, _ = np.lib.format.read_array_header_1_0(file)
+            private = mmap.MAP_PRIVATE | _MAP_NORESERVE
+            pages = mmap.mmap(file.fileno(), 0, flags=private, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+            images = np.frombuffer(pages, np.uint8, int(np.prod(shape)), file.tell())
+            return images.reshape(shape), labels
+    except (OSError, KeyError, ValueError, struct.error, zipfile.BadZipFile) as error:
+        what = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        raise InvalidDatasetError(
+            f"{path}: {what.lower()}; accepted: what prepare_dataset wrote, in a folder that driver and executors mount"
+        ) from None
+
+
+def _data_offset(path: Path, archive: zipfile.ZipFile) -> int:
+    """Gives where the member begins that has just been opened for writing."""
+    if archive.fp is None:
+        raise ValueError(f"{path} is closed")
+    return archive.fp.tell()
+
+
+def _header(shape: tuple[int, ...], begins: int) -> bytes:
+    """Writes the header of an array so that what follows it is aligned in the whole file."""
+    written = io.BytesIO()
+    np.lib.format.write_array_header_1_0(written, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    header = written.getvalue()  # 6 bytes of magic, 2 of version, 2 of length, then text that spaces and a newline end
+    spaces = -(begins + len(header)) % ALIGNMENT
+    length = struct.pack("<H", len(header) - 10 + spaces)
+    return header[:8] + length + header[10:-1] + b" " * spaces + b"\n"

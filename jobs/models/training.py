@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.datasets.split_file import ALIGNMENT
 from jobs.files import write_atomically
 from jobs.models.augmentation import Augmentation
 from jobs.models.hyperparameters import Hyperparameters
@@ -252,7 +253,10 @@ def _batches(
 
 @functools.lru_cache(maxsize=2)
 def _tensors(samples: Samples) -> tuple["tf.Tensor", "tf.Tensor"]:
-    """Holds a split once in a worker process, however many networks train on it."""
+    """Holds a split once in a worker process, however many networks train on it; what is mapped stays where it is."""
     import tensorflow as tf
 
-    return tf.constant(samples.images), tf.constant(samples.labels)
+    images = samples.images
+    if images.ctypes.data % ALIGNMENT == 0 and images.flags.writeable:
+        return tf.experimental.dlpack.from_dlpack(images.__dlpack__()), tf.constant(samples.labels)
+    return tf.constant(images), tf.constant(samples.labels)

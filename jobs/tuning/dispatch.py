@@ -56,7 +56,7 @@ def dispatch(
 
 
 class SparkTrials:
-    """Runs trials as Spark tasks; the data set and the model description are broadcast once.
+    """Runs trials as Spark tasks; what they share, the model description and the two splits, is broadcast once.
 
     Use it as a context manager: the broadcast is freed at its end.
     """

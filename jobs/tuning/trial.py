@@ -49,7 +49,7 @@ class TrialSpecification:
 
 @dataclass(frozen=True)
 class ModelDescription:
-    """What all trials of a study share; broadcast once, with the data set.
+    """What all trials of a study share; broadcast once, with where the data set lies.
 
     Attributes:
         model: Which network to build, as the experiment names it.

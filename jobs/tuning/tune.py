@@ -8,11 +8,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from jobs.datasets.dataset import Dataset, open_dataset, read_split
+from jobs.datasets.dataset import Dataset, check_split, open_dataset
 from jobs.errors import AlreadyRunningError, InvalidStudyError
 from jobs.experiment import Experiment
 from jobs.models.own_code import CODE_FILE, keep_code
-from jobs.models.training import Samples
 from jobs.models.training_cost import training_cost
 from jobs.registry.tracking import StudyTracking
 from jobs.results import TunedStudy
@@ -20,6 +19,7 @@ from jobs.spark import spark_application
 from jobs.tuning.dispatch import SparkTrials, dispatch
 from jobs.tuning.finals import Finals
 from jobs.tuning.leaderboard import Leaderboard, LiveLeaderboard
+from jobs.tuning.mapped_samples import MappedSamples
 from jobs.tuning.progress import StudyProgress, describe, duration
 from jobs.tuning.report import REPORT_FOLDER, write_report
 from jobs.tuning.storage import study_storage
@@ -116,7 +116,8 @@ def _run_trials(
         minutes=experiment.budget.trial_minutes,
         rungs=study.rungs,
     )
-    train, validation = (Samples(*read_split(dataset_folder, split)) for split in ("train", "validation"))
+    place = dataset_folder.resolve()  # executors have another working directory
+    train, validation = (MappedSamples(check_split(place, split)) for split in ("train", "validation"))
     known = study.outcomes()
     log.info(
         "study %s: %s, %d trials, %d known, %s on %d training images",
