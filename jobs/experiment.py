@@ -96,7 +96,7 @@ class ImageFolderSource(_Section):
         image_size: Height and width in pixels that every image is resized to (bilinear), 1 to 4096 each.
         channels: 1 for grey, 3 for colour.
         split: Shares of the different images of each class.
-        max_quarantined: Share of the images that may turn out unusable, 0 to below 1.
+        max_quarantined: Share of the images that may turn out unusable, 0 to below 1; None accepts any.
         max_megapixels: An image of more pixels, in millions, is not decoded.
         max_megabytes: A file of more bytes, in millions, is not decoded.
     """
@@ -107,7 +107,7 @@ class ImageFolderSource(_Section):
     channels: Literal[1, 3] = 3
     split: Split = Split(train=0.7, validation=0.15, test=0.15)
     seed: Seed = 0
-    max_quarantined: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    max_quarantined: Annotated[float, Field(ge=0, lt=1)] | None = None
     max_megapixels: Annotated[float, Field(gt=0)] = 40
     max_megabytes: Annotated[float, Field(gt=0)] = 50
 

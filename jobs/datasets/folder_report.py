@@ -45,20 +45,20 @@ def quarantine_table(listed: ClassFolders, outcomes: Sequence[bytes | Quarantine
     )
 
 
-def check_share(quarantined: Mapping[str, int], images: int, accepted: float, report: Path) -> None:
+def check_share(quarantined: Mapping[str, int], images: int, accepted: float | None, report: Path) -> None:
     """Refuses a folder in which too many images cannot be used.
 
     Args:
         quarantined: How many cannot, by reason.
         images: How many there are in all.
-        accepted: Share of them that may be unusable, 0 to 1.
+        accepted: Share of them that may be unusable, 0 to 1; None accepts any.
         report: The `quarantine_table`, which is there if any image cannot be used.
 
     Raises:
         InvalidDatasetError: There are more; names the first of them.
     """
     count = sum(quarantined.values())
-    if count <= accepted * images:
+    if accepted is None or count <= accepted * images:
         return
     with report.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -5,12 +5,13 @@ import hashlib
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 
 from jobs.datasets.class_folders import ClassFolders, list_class_folders, named, printable
@@ -54,7 +55,8 @@ def prepare_image_folder(name: str, source: ImageFolderSource, workspace: Worksp
         Its manifest, its folder, and whether it was there already.
 
     Raises:
-        InvalidDatasetError: The folder does not hold classes, too many images cannot be used, or a class has too few.
+        InvalidDatasetError: The folder does not hold classes, more images than accepted cannot be used, or a class has too
+            few that can.
         SparkUnavailableError: The cluster gives no executor.
     """
     listed = list_class_folders(source.folder.expanduser().resolve())
@@ -65,12 +67,18 @@ def prepare_image_folder(name: str, source: ImageFolderSource, workspace: Worksp
         names = context.parallelize(listed.names, _partitions(listed, executor_count(context, layout)))
         digests: Outcomes = names.mapPartitions(HashPartition(listed.root)).collect()
         folder = workspace.dataset(name, fingerprint(source, listed, digests))
-        if folder.is_dir():
-            dataset = open_dataset(folder)
-            check_share(dataset.quarantined, len(listed.names), source.max_quarantined, folder / QUARANTINE_FILE)
-            return dataset, folder, True
         _split(listed, digests, source)  # a class that is too small is told before anything is decoded
-        return _write(context, layout, listed, digests, source, folder), folder, False
+        with _alone(folder):
+            reused = folder.is_dir()
+            if reused:
+                dataset = open_dataset(folder)
+                check_share(dataset.quarantined, len(listed.names), source.max_quarantined, folder / QUARANTINE_FILE)
+            else:
+                dataset = _write(context, layout, listed, digests, source, folder)
+    if dataset.quarantined:
+        counts = ", ".join(f"{count} {reason}" for reason, count in sorted(dataset.quarantined.items()))
+        log.warning("of %d images some cannot be used: %s; see %s", len(listed.names), counts, folder / QUARANTINE_FILE)
+    return dataset, folder, reused
 
 
 def fingerprint(source: ImageFolderSource, listed: ClassFolders, digests: Outcomes) -> str:
@@ -83,6 +91,18 @@ def fingerprint(source: ImageFolderSource, listed: ClassFolders, digests: Outcom
         digest.update(len(path).to_bytes(8, "big") + path)
         digest.update(hashlib.sha256().digest() if isinstance(content, Quarantined) else content)
     return digest.hexdigest()[:16]
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Waits while another driver writes this data set, and removes what is left of one that died; it may be large."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_name(f".{folder.name}.lock")):
+        for left in folder.parent.glob(f".{folder.name}.*"):
+            if left.is_dir():
+                log.info("removing %s, which a driver left that died", left)
+                shutil.rmtree(left, ignore_errors=True)
+        yield
 
 
 def _write(
@@ -103,7 +123,10 @@ def _write(
         if quarantined:
             write_atomically(apart, report)  # it stays where the data set is refused
         check_share(quarantined, len(outcomes), source.max_quarantined, apart)
-        splits = _split(listed, outcomes, source)
+        try:
+            splits = _split(listed, outcomes, source)
+        except InvalidDatasetError as error:  # there were enough before they were decoded
+            raise InvalidDatasetError(f"{error}; what cannot be used is in {apart}") from None
         _join(shards, done, outcomes, splits, np.array(listed.labels, np.int64), source.image_shape, staged)
         shutil.rmtree(shards)
         (staged / QUARANTINE_FILE).write_text(report, encoding="utf-8")

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import hashlib
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ IMAGE_SHAPE = (32, 48, 3)
 def experiment(place: Path, **dataset: Any) -> Experiment:
     content = {
         "name": "shapes",
-        "dataset": {"source": "image_folder", "folder": "images", "image_size": [32, 48], "max_quarantined": 0.2} | dataset,
+        "dataset": {"source": "image_folder", "folder": "images", "image_size": [32, 48]} | dataset,
         "model": "mlp",
         "search": {"neurons": [8]},
         "default": {"layers": 1, "neurons": 4, "learning_rate": 0.001, "batch_size": 16, "dropout": 0},
@@ -144,7 +145,8 @@ def test_copies_of_an_image_are_in_one_split_and_classes_in_equal_shares(home: H
 
 @pytest.mark.spark
 def test_the_data_set_lies_alone_and_holds_nothing_of_how_it_was_made(home: Home) -> None:
-    assert [path.name for path in home.folder.parent.iterdir()] == [home.prepared.fingerprint]
+    assert [path.name for path in home.folder.parent.glob("[!.]*")] == [home.prepared.fingerprint]
+    assert [path for path in home.folder.parent.iterdir() if path.is_dir()] == [home.folder]
     assert sorted(path.name for path in home.folder.iterdir()) == [
         "dataset.json", "images.csv", "quarantine.csv", "test.npz", "train.npz", "validation.npz",
     ]  # fmt: skip
@@ -154,8 +156,11 @@ def test_the_data_set_lies_alone_and_holds_nothing_of_how_it_was_made(home: Home
 @pytest.mark.spark
 def test_preparing_again_finds_it_decodes_nothing_and_asks_again_how_much_is_accepted(home: Home) -> None:
     before = {path: path.stat().st_mtime_ns for path in home.folder.iterdir()}
+    left = home.folder.with_name(f".{home.folder.name}.killed") / "shards"
+    left.mkdir(parents=True)
     again = prepare(experiment(home.place), Workspace(home.place / "home"))
     assert again == home.prepared.model_copy(update={"reused": True})
+    assert not left.parent.exists(), "what a driver left that was killed while it wrote"
     with pytest.raises(InvalidDatasetError, match=r"8 of 72 images \(11\.11%\) cannot be used: .* at most 1\.00%"):
         prepare(experiment(home.place, max_quarantined=0.01), Workspace(home.place / "home"))
     assert {path: path.stat().st_mtime_ns for path in home.folder.iterdir()} == before
@@ -173,9 +178,23 @@ def test_too_many_that_cannot_be_used_are_refused_with_the_first_of_them_and_a_r
         "circle/both.jpg (two_classes: the same bytes lie in circle and triangle), circle/cut.jpg (unreadable: "
     )
     assert "and 5 more, all in " in said
-    (report,) = (tmp_path / "home" / "datasets" / "shapes").iterdir()
+    (report,) = (tmp_path / "home" / "datasets" / "shapes").glob("[!.]*")
     assert str(report) in said
     assert len(rows(report)) == 8
+
+
+@pytest.mark.spark
+def test_a_class_of_which_too_few_can_be_decoded_is_told_with_where_the_others_are_listed(tmp_path: Path) -> None:
+    write_shapes(tmp_path / "images", EACH)
+    for path in (tmp_path / "images" / "circle").glob("*.*"):
+        path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(InvalidDatasetError) as told:
+        prepare(experiment(tmp_path), Workspace(tmp_path / "home"))
+    (report,) = (tmp_path / "home" / "datasets" / "shapes").glob("[!.]*")
+    assert re.search(
+        rf"class 'circle' has 5; accepted: 7 or more .*; what cannot be used is in {report}$", str(told.value)
+    )
+    assert [row["class"] for row in rows(report)] == ["circle"] * 15
 
 
 @pytest.mark.spark
