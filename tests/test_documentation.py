@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from jobs.errors import InvalidExperimentError
-from jobs.experiment import load_experiment
+from jobs.datasets.class_folders import list_class_folders
+from jobs.errors import InvalidDatasetError, InvalidExperimentError
+from jobs.experiment import ImageFolderSource, load_experiment
 from jobs.results import QuarantineReason
 from jobs.workspace import REPOSITORY
 
@@ -32,6 +33,28 @@ def test_the_experiment_on_the_page_is_valid_and_its_mistake_is_told_as_the_page
     with pytest.raises(InvalidExperimentError) as mistake:
         load_experiment(path)
     assert str(mistake.value).replace(str(tmp_path), "experiments") in text
+
+
+def test_images_of_ones_own_are_laid_out_and_named_as_the_page_shows_and_its_mistake_is_told(tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs" / "adding-an-experiment.md").read_text()
+    section = text.partition("## Images of your own")[2].partition("\n## ")[0]
+    found = re.search(r"```yaml\n(.*?)```", section, re.DOTALL)
+    assert found
+    path = tmp_path / "experiments" / "flowers.yaml"
+    path.parent.mkdir()
+    path.write_text(found[1])
+    source = load_experiment(path).dataset
+    assert isinstance(source, ImageFolderSource)
+    assert source.folder == tmp_path / "flowers"
+    classes = re.findall(r"^      (\w+)/", section, re.MULTILINE)
+    for name in classes:
+        (source.folder / name).mkdir(parents=True)
+        (source.folder / name / "001.jpg").touch()
+    assert list_class_folders(source.folder).classes == tuple(classes) == ("daisy", "rose", "tulip")
+    (source.folder / "tulip" / "001.jpg").unlink()
+    with pytest.raises(InvalidDatasetError) as mistake:
+        list_class_folders(source.folder)
+    assert str(mistake.value).replace(str(tmp_path), "/data") in section
 
 
 def test_every_variable_in_the_readme_is_read_somewhere() -> None:
