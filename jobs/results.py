@@ -103,6 +103,17 @@ class Promotion(Result):
     reason: str
 
 
+class RolledBack(Result):
+    """Result of `roll_back_model`; `changed` is False when the version was champion already."""
+
+    model_name: str
+    champion_version: int
+    previous_version: int | None
+    changed: bool
+    who: str
+    why: str
+
+
 QuarantineReason = Literal["empty", "not_an_image", "unreadable", "too_large", "fetch_failed"]
 
 

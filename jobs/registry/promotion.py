@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.errors import InvalidStudyError
+from jobs.registry.champions import set_champion
 from jobs.registry.final_test import FinalTest, read_final_test
-from jobs.registry.versions import download_model, find_champion, find_version, set_champion
+from jobs.registry.versions import download_model, find_champion, find_version
 from jobs.results import Promotion
 from jobs.workspace import Workspace
 
@@ -57,8 +58,14 @@ def decide(labels: list[int], challenger: list[int], champion: list[int]) -> Dec
     return Decision(better, p_value, f"{verdict}: {counts} (p = {p_value:.3g})")
 
 
-def promote(model_name: str, version: int, workspace: Workspace) -> Promotion:
+def promote(model_name: str, version: int, workspace: Workspace, who: str) -> Promotion:
     """Makes a version the champion if it is better than the one that reigns, or if none does.
+
+    Args:
+        model_name: Name of the model.
+        version: The challenger.
+        workspace: Where the registry lies when it has no server.
+        who: The DAG run that asks for it, for the model's history.
 
     Raises:
         ModelNotFoundError: There is no such model or version.
@@ -73,7 +80,7 @@ def promote(model_name: str, version: int, workspace: Workspace) -> Promotion:
     else:
         decision = _compare(model_name, test, reigning.version if reigning else None)
     if decision.promoted:
-        set_champion(challenger, workspace)
+        set_champion(challenger, workspace, who, decision.reason)
     log.info(
         "%s version %d %s: %s",
         model_name,

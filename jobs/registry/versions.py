@@ -137,11 +137,6 @@ def register(
     return describe(client.create_model_version(name, f"runs:/{run}/model", run, tags))
 
 
-def set_champion(version: ModelVersion, workspace: Workspace) -> None:
-    """Makes a version the champion of its model."""
-    open_client(workspace).set_registered_model_alias(version.name, CHAMPION, str(version.version))
-
-
 def download_model(version: ModelVersion, folder: Path, workspace: Workspace) -> Path:
     """Fetches all files of a version and gives the folder that holds them.
 

@@ -146,25 +146,25 @@ def test_a_graph_that_was_changed_after_it_was_registered_is_refused(
 def test_the_first_version_is_promoted_and_an_equal_one_is_not(selected: SelectedModel, workspace: Workspace) -> None:
     with pytest.raises(ModelNotFoundError, match="it has no champion; accepted: version 1"):
         find_version("small", None, workspace)
-    first = promote("small", selected.model_version, workspace)
+    first = promote("small", selected.model_version, workspace, "night")
     assert (first.promoted, first.champion_version, first.previous_version) == (True, 1, None)
     assert find_version("small", None, workspace).version == 1
 
     run_study(workspace, "second", epochs=3)
     equal = select("second", workspace)
-    stays = promote("small", equal.model_version, workspace)
+    stays = promote("small", equal.model_version, workspace, "night")
     assert (stays.promoted, stays.champion_version) == (False, 1)
     assert find_version("small", None, workspace).version == 1
 
     run_study(workspace, "third", epochs=25)
     better = select("third", workspace)
-    takes_over = promote("small", better.model_version, workspace)
+    takes_over = promote("small", better.model_version, workspace, "night")
     assert (takes_over.promoted, takes_over.champion_version, takes_over.previous_version) == (True, 3, 1)
-    assert promote("small", better.model_version, workspace).promoted  # a retry of the task changes nothing
+    assert promote("small", better.model_version, workspace, "night").promoted  # a retry of the task changes nothing
     assert find_version("small", None, workspace).version == 3
 
     with pytest.raises(InvalidStudyError, match="tested against version 1"):
-        promote("small", equal.model_version, workspace)
+        promote("small", equal.model_version, workspace, "night")
 
 
 def test_a_model_or_version_that_is_not_there_is_named(selected: SelectedModel, workspace: Workspace) -> None:
