@@ -22,7 +22,8 @@ import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Asset, AssetAlias, CronDataIntervalTimetable, task
+from airflow.sdk import DAG, CronDataIntervalTimetable, task
+from atoll.assets import CHAMPION, announce_champion
 from atoll.dag_params import CLUSTER_CONF, cluster_params, experiment_param
 from atoll.operators import SparkJobOperator
 
@@ -73,17 +74,17 @@ with DAG(
         execution_timeout=timedelta(hours=2),
     )
 
-    @task(outlets=[AssetAlias("atoll_champion")], execution_timeout=timedelta(minutes=10))
-    def promote_model(selected: dict[str, Any], *, outlet_events: Any) -> dict[str, Any]:
+    @task(outlets=[CHAMPION], execution_timeout=timedelta(minutes=10))
+    def promote_model(selected: dict[str, Any], *, dag_run: Any, outlet_events: Any) -> dict[str, Any]:
         """Lets the challenger through the gate; a promotion emits the asset event of its model."""
         from jobs.registry.promotion import promote
         from jobs.workspace import Workspace
 
-        promotion = promote(selected["model_name"], selected["model_version"], Workspace.open())
+        who = f"{dag_run.dag_id} {dag_run.run_id}"
+        promotion = promote(selected["model_name"], selected["model_version"], Workspace.open(), who)
         if promotion.promoted:
-            champion = Asset(f"atoll://champion/{promotion.model_name}")
-            outlet_events[AssetAlias("atoll_champion")].add(champion, extra=promotion.model_dump())
-        return promotion.model_dump()
+            announce_champion(outlet_events, promotion)
+        return promotion.model_dump(mode="json")
 
     prepare_dataset >> tune_model >> select_model
     promote_model(select_model.output)

@@ -16,7 +16,9 @@ from airflow.sdk import DAG, CronDataIntervalTimetable
 from jobs.experiment import experiment_names
 from jobs.workspace import REPOSITORY
 
-NAMES = ["label_images", "tune_model"]
+NAMES = ["label_images", "roll_back_model", "tune_model"]
+
+NIGHTLY = ["label_images", "tune_model"]
 
 INTERVAL_START = datetime(2026, 3, 1, 4, tzinfo=UTC)
 RUN_AFTER = datetime(2026, 5, 7, 9, 30, tzinfo=UTC)
@@ -53,7 +55,9 @@ def test_every_task_has_an_owner_retries_and_an_end(dag: DAG) -> None:
         assert task.execution_timeout <= timedelta(hours=12)
 
 
-def test_the_schedule_gives_each_run_a_whole_day_and_nothing_is_caught_up_unasked(dag: DAG) -> None:
+@pytest.mark.parametrize("name", NIGHTLY)
+def test_the_schedule_gives_each_run_a_whole_day_and_nothing_is_caught_up_unasked(bag: DagBag, name: str) -> None:
+    dag = bag.dags[name]
     assert isinstance(dag.timetable, CronDataIntervalTimetable)
     assert not dag.catchup
     assert dag.max_active_runs == 1
@@ -64,7 +68,11 @@ def test_everything_that_a_person_may_change_says_what_it_is(dag: DAG) -> None:
         schema = dag.params.get_param(name).schema
         assert schema.get("title"), name
         assert schema.get("description_md"), name
-    dag.params.validate()
+
+
+@pytest.mark.parametrize("name", NIGHTLY)
+def test_a_night_needs_nobody_to_fill_in_the_form(bag: DagBag, name: str) -> None:
+    bag.dags[name].params.validate()
 
 
 def test_the_experiments_of_the_folder_can_be_chosen(bag: DagBag) -> None:
@@ -78,6 +86,8 @@ def test_the_experiments_of_the_folder_can_be_chosen(bag: DagBag) -> None:
         ("label_images", "model_version", [None, 1, 7], [0, "new", 1.5]),
         ("label_images", "top_k", [1, 100], [0, 101]),
         ("label_images", "image_set", ["photos"], ["", 3]),
+        ("roll_back_model", "version", [1, 7], [0, None, "champion"]),
+        ("roll_back_model", "why", ["it calls zebras horses"], ["", "x", None]),
         ("tune_model", "experiment", ["digits", "mnist"], ["nosuch", None]),
         ("tune_model", "executor_cores", [None, 1], [0, "two"]),
         ("tune_model", "executor_memory", [None, "512m", "2g"], ["2", "2 GB"]),
@@ -137,8 +147,8 @@ def test_a_study_is_named_after_its_run_so_that_a_retry_finds_it(bag: DagBag) ->
 
 def test_reading_the_dags_loads_neither_tensorflow_nor_spark_nor_mlflow() -> None:
     code = (
-        "import runpy, sys\n"
-        "for name in ('tune_model', 'label_images'): runpy.run_path(f'dags/{name}.py')\n"
+        "import pathlib, runpy, sys\n"
+        "for path in pathlib.Path('dags').glob('*.py'): runpy.run_path(str(path))\n"
         "heavy = {'tensorflow', 'keras', 'pyspark', 'mlflow', 'optuna', 'pandas'}\n"
         "sys.exit(str(sorted(heavy & set(sys.modules))))"
     )
