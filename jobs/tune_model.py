@@ -9,6 +9,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from jobs import application
 from jobs.experiment import load_experiment
+from jobs.overrides import ExperimentOverrides
 from jobs.results import TunedStudy
 from jobs.tuning.tune import tune
 from jobs.workspace import Workspace
@@ -16,7 +17,8 @@ from jobs.workspace import Workspace
 
 def main(options: argparse.Namespace) -> TunedStudy:
     """Runs the study `options.study`, or goes on with it."""
-    return tune(load_experiment(options.experiment), options.dataset, options.study, Workspace.open(options.workspace))
+    experiment = ExperimentOverrides.from_options(options).apply(load_experiment(options.experiment))
+    return tune(experiment, options.dataset, options.study, Workspace.open(options.workspace))
 
 
 if __name__ == "__main__":
@@ -26,4 +28,5 @@ if __name__ == "__main__":
         "--dataset", type=Path, required=True, metavar="FOLDER", help="a data set of prepare_dataset"
     )
     arguments.add_argument("--study", required=True, metavar="NAME", help="the same name goes on with the same study")
+    ExperimentOverrides.declare(arguments)
     application.run(main, arguments)
