@@ -8,7 +8,9 @@ model, and makes it **champion** if it is better than the one that reigns.
 | `prepare_dataset` | reads and checks the source, splits it, writes it under its fingerprint | the message names the file and what is wrong with it |
 | `tune_model` | one trial at a time on each executor; progress and time left in its log | a failed trial is a line of the leaderboard with its traceback, not a failed task |
 | `select_model` | best on validation; reads the test split once; registers a version in MLflow | run it again: it repeats nothing |
-| `promote_model` | McNemar's test against the champion on the same test images | a challenger that is not better is no failure: its log says why the champion stays |
+| `gate_model` | McNemar's paired test against today's champion, on the same test images | a challenger that is not better is no failure: log and XCom say why, with the p-value |
+| `promote_model` | makes a challenger that has passed the champion, and emits the asset event of its model | *the champion is now version N*: somebody changed it meanwhile; clear `gate_model` |
+| `report` | the night in a few lines | it only reads what the others have left; clear it |
 
 **At 3 a.m.** Clear the failed task. Every task takes up where it stopped: a prepared data set is found, trials that finished are
 not repeated, the test split is not read again. A task that says *another driver works on it* waits for its retries; if it stays
@@ -18,6 +20,7 @@ so, an earlier run of the same task is still alive on the cluster.
 trigger form.
 """
 
+import logging
 import os
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -26,9 +29,12 @@ from airflow.sdk import DAG, CronDataIntervalTimetable, task
 from atoll.assets import CHAMPION, announce_champion
 from atoll.dag_params import CLUSTER_CONF, cluster_params, experiment_param
 from atoll.operators import SparkJobOperator
+from atoll.tuning_params import OVERRIDES, gate_params, search_params
 
 from jobs.experiment import experiments_folder
 from jobs.workspace import file_name
+
+log = logging.getLogger("atoll")
 
 SCHEDULE = os.environ.get("ATOLL_TUNE_SCHEDULE", "0 1 * * *")
 EXPERIMENT = f"{experiments_folder()}/{{{{ params.experiment }}}}.yaml"
@@ -46,6 +52,8 @@ with DAG(
     default_args={"owner": "atoll", "retries": 2, "retry_delay": timedelta(minutes=1)},
     params={
         "experiment": experiment_param("Experiment", "A file of the `experiments/` folder."),
+        **search_params(),
+        **gate_params(),
         **cluster_params(),
     },
     user_defined_macros={"file_name": file_name},
@@ -53,7 +61,7 @@ with DAG(
     prepare_dataset = SparkJobOperator(
         task_id="prepare_dataset",
         job="prepare_dataset",
-        arguments={"experiment": EXPERIMENT},
+        arguments={"experiment": EXPERIMENT, **OVERRIDES},
         execution_timeout=timedelta(hours=2),
     )
     tune_model = SparkJobOperator(
@@ -63,6 +71,7 @@ with DAG(
             "experiment": EXPERIMENT,
             "dataset": "{{ ti.xcom_pull('prepare_dataset')['folder'] }}",
             "study": STUDY,
+            **OVERRIDES,
         },
         conf=CLUSTER_CONF,
         execution_timeout=timedelta(hours=12),
@@ -74,17 +83,44 @@ with DAG(
         execution_timeout=timedelta(hours=2),
     )
 
+    @task(execution_timeout=timedelta(hours=1))
+    def gate_model(selected: dict[str, Any], *, params: dict[str, Any]) -> dict[str, Any]:
+        """Tests the challenger against today's champion; "not better" is a result, not a failure."""
+        from jobs.registry.gate import GateRule, gate
+        from jobs.workspace import Workspace
+
+        rule = GateRule(margin=params["margin"] / 100, significance=params["significance"])
+        return gate(selected["model_name"], selected["model_version"], Workspace.open(), rule).model_dump(mode="json")
+
     @task(outlets=[CHAMPION], execution_timeout=timedelta(minutes=10))
-    def promote_model(selected: dict[str, Any], *, dag_run: Any, outlet_events: Any) -> dict[str, Any]:
-        """Lets the challenger through the gate; a promotion emits the asset event of its model."""
+    def promote_model(
+        decision: dict[str, Any], selected: dict[str, Any], *, params: dict[str, Any], dag_run: Any, outlet_events: Any
+    ) -> dict[str, Any]:
+        """Makes a challenger that has passed the champion; a promotion emits the asset event of its model."""
         from jobs.registry.promotion import promote
+        from jobs.results import GateDecision
         from jobs.workspace import Workspace
 
         who = f"{dag_run.dag_id} {dag_run.run_id}"
-        promotion = promote(selected["model_name"], selected["model_version"], Workspace.open(), who)
+        promotion = promote(GateDecision.model_validate(decision), Workspace.open(), who, switched_on=params["promote"])
         if promotion.promoted:
-            announce_champion(outlet_events, promotion)
+            announce_champion(outlet_events, promotion, {"test_accuracy": selected["winner"]["accuracy"]})
         return promotion.model_dump(mode="json")
 
+    @task(execution_timeout=timedelta(minutes=10))
+    def report(tuned: dict[str, Any], selected: dict[str, Any], promotion: dict[str, Any]) -> str:
+        """Says in a few lines what the night has brought; gives the first."""
+        from jobs.results import Promotion, SelectedModel, TunedStudy
+        from jobs.tuning.night import night_lines
+
+        lines = night_lines(
+            TunedStudy.model_validate(tuned),
+            SelectedModel.model_validate(selected),
+            Promotion.model_validate(promotion),
+        )
+        log.info("\n".join(lines))
+        return lines[0]
+
     prepare_dataset >> tune_model >> select_model
-    promote_model(select_model.output)
+    promotion = promote_model(gate_model(select_model.output), select_model.output)
+    report(tune_model.output, select_model.output, promotion)

@@ -91,12 +91,50 @@ class SelectedModel(Result):
     """Share of the default's test errors that the winner does not make; None when the default makes none."""
 
 
+class PairedTest(Result):
+    """McNemar's exact test, one-sided, of a challenger against a champion on the same test images."""
+
+    images: int
+    challenger_correct: int
+    champion_correct: int
+    won: int
+    """Images on which only the challenger is right."""
+    lost: int
+    """Images on which only the champion is right."""
+    p_value: float
+
+    @property
+    def challenger_accuracy(self) -> float:
+        """As a fraction of 1."""
+        return self.challenger_correct / self.images
+
+    @property
+    def champion_accuracy(self) -> float:
+        """As a fraction of 1."""
+        return self.champion_correct / self.images
+
+
+class GateDecision(Result):
+    """Result of `gate_model`; `test` is None when there was nothing to compare with."""
+
+    model_name: str
+    challenger_version: int
+    champion_version: int | None
+    passed: bool
+    p_value: float | None
+    reason: str
+    test: PairedTest | None
+    margin: float
+    significance: float
+
+
 class Promotion(Result):
     """Result of `promote_model`."""
 
     model_name: str
     challenger_version: int
-    champion_version: int
+    champion_version: int | None
+    """Who is champion afterwards; None when the model has none."""
     previous_version: int | None
     promoted: bool
     p_value: float | None

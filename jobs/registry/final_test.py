@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from jobs.datasets.dataset import Dataset, read_split
-from jobs.errors import InvalidStudyError, ModelNotFoundError
+from jobs.datasets.dataset import Dataset, open_dataset, read_split
+from jobs.errors import InvalidStudyError
 from jobs.files import write_atomically
-from jobs.registry.versions import download_graph, find_version
+from jobs.registry.versions import ModelVersion, download_graph, find_champion
 from jobs.workspace import Workspace
 
 log = logging.getLogger("atoll")
@@ -84,7 +84,8 @@ def run_final_test(
     images, labels = read_split(dataset_folder, "test")
     log.info("reading the test split, once: %d images", len(labels))
     encoded = list(encode_images(images))
-    version, champion = champion_graph(model_name, dataset.classes, workspace)
+    reigning = find_champion(model_name, workspace)
+    champion = champion_graph(reigning, dataset.classes, workspace) if reigning else None
     test = FinalTest(
         dataset_fingerprint=dataset.fingerprint,
         read_at=time.time(),
@@ -92,23 +93,33 @@ def run_final_test(
         winner=classify(winner, encoded).tolist(),
         default=classify(default, encoded).tolist() if default is not None else None,
         champion=classify(champion, encoded).tolist() if champion is not None else None,
-        champion_version=version,
+        champion_version=reigning.version if reigning else None,
     )
     write_atomically(folder / RECORD_FILE, test.model_dump_json() + "\n")
     return test
 
 
-def champion_graph(model_name: str, classes: list[str], workspace: Workspace) -> tuple[int | None, bytes | None]:
-    """Fetches the champion's version and frozen graph; no graph when its classes are not `classes`, neither without one."""
-    try:
-        version = find_version(model_name, None, workspace)
-    except ModelNotFoundError:
-        return None, None
+def champion_predictions(dataset_folder: Path, champion: ModelVersion, workspace: Workspace) -> list[int] | None:
+    """Labels a test split with a champion that took over after the final test was made.
+
+    Returns:
+        The class that the champion gives each test image, in the order of the split; None when it knows other classes.
+
+    Raises:
+        InvalidDatasetError: The data set is gone, or was changed.
+    """
+    graph = champion_graph(champion, open_dataset(dataset_folder).classes, workspace)
+    images, _ = read_split(dataset_folder, "test")
+    return classify(graph, list(encode_images(images))).tolist() if graph is not None else None
+
+
+def champion_graph(champion: ModelVersion, classes: list[str], workspace: Workspace) -> bytes | None:
+    """Fetches the champion's frozen graph; None when its classes are not `classes`."""
     with tempfile.TemporaryDirectory(prefix="atoll-champion-") as scratch:
-        files = download_graph(version, Path(scratch), workspace)
+        files = download_graph(champion, Path(scratch), workspace)
         if files.labels.read_text(encoding="utf-8").splitlines() != classes:
-            return version.version, None
-        return version.version, files.graph.read_bytes()
+            return None
+        return files.graph.read_bytes()
 
 
 def classify(graph: bytes, encoded: list[bytes]) -> NDArray[np.int64]:

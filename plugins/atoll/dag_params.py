@@ -1,12 +1,18 @@
-"""Parameters that several DAGs share, as the trigger form shows them."""
+"""Parameters that several DAGs share, as the trigger form shows them and as jobs and Spark are given them."""
 
 from airflow.sdk import Param
 
 from jobs.experiment import experiment_names
 
+AS_IN_THE_FILE = "file"
+"""The choice of the form that leaves a setting to the experiment file."""
+
 CLUSTER_CONF = {
     "spark.executor.cores": "{{ params.executor_cores }}",
     "spark.executor.memory": "{{ params.executor_memory }}",
+    "spark.executor.instances": "{{ params.executors }}",
+    # A standalone cluster counts cores, not executors.
+    "spark.cores.max": "{{ params.executors * params.executor_cores if params.executors and params.executor_cores else None }}",
 }
 """Spark settings from `cluster_params`."""
 
@@ -18,18 +24,30 @@ def experiment_param(title: str, description: str) -> Param:
     return Param(default, type="string", enum=names or [""], title=title, description_md=description)
 
 
+def optional_number(kind: str, title: str, description: str, section: str, **limits: float) -> Param:
+    """A field for a number that may be left empty; `kind` is `integer` or `number`."""
+    return Param(None, type=["null", kind], title=title, description_md=description, section=section, **limits)
+
+
 def cluster_params() -> dict[str, Param]:
-    """Cores and memory of each executor; empty leaves them to the cluster's own settings."""
+    """Number, cores and memory of the executors; empty leaves them to the cluster's own settings."""
     return {
-        "executor_cores": Param(
-            None,
-            type=["null", "integer"],
+        "executors": optional_number(
+            "integer",
+            "Executors",
+            "How many at most. On a standalone cluster give *Cores per executor* as well; a local master has one.",
+            "Cluster",
+            minimum=1,
+            maximum=1000,
+        ),
+        "executor_cores": optional_number(
+            "integer",
+            "Cores per executor",
+            "All of them go to **one trial at a time**. Needed on a cluster whose `spark-defaults.conf` does not set "
+            "`spark.executor.cores`; not used by a local master.",
+            "Cluster",
             minimum=1,
             maximum=1024,
-            title="Cores per executor",
-            description_md="All of them go to **one trial at a time**. Needed on a cluster whose "
-            "`spark-defaults.conf` does not set `spark.executor.cores`; not used by a local master.",
-            section="Cluster",
         ),
         "executor_memory": Param(
             None,

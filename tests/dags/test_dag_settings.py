@@ -117,6 +117,21 @@ def test_the_cluster_fields_of_the_form_reach_spark(
     assert [conf["spark.executor.cores"], conf["spark.executor.memory"]] == expected
 
 
+@pytest.mark.parametrize(
+    ("executors", "cores", "expected"),
+    [(3, 4, ["3", "12"]), (3, None, ["3", "None"]), (None, 4, ["None", "None"])],
+    ids=["both", "cores unknown", "no limit"],
+)
+def test_the_number_of_executors_is_told_in_the_words_of_each_cluster(
+    executors: int | None, cores: int | None, expected: list[str]
+) -> None:
+    dag = parse("tune_model")
+    task = dag.task_dict["tune_model"]
+    context = {"params": dag.params.dump() | {"executors": executors, "executor_cores": cores}}
+    conf = task.render_template(task.conf, context, dag.get_template_env())
+    assert [conf["spark.executor.instances"], conf["spark.cores.max"]] == expected
+
+
 def test_reading_the_dags_makes_no_workspace(tmp_path: Path) -> None:
     """Airflow parses it every few seconds, on machines that may have no workspace."""
     code = "import runpy\nfor name in ('tune_model', 'label_images'): runpy.run_path(f'dags/{name}.py')"

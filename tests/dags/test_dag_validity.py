@@ -14,6 +14,7 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG, CronDataIntervalTimetable
 
 from jobs.experiment import experiment_names
+from jobs.overrides import ExperimentOverrides
 from jobs.workspace import REPOSITORY
 
 NAMES = ["label_images", "roll_back_model", "tune_model"]
@@ -89,6 +90,18 @@ def test_the_experiments_of_the_folder_can_be_chosen(bag: DagBag) -> None:
         ("roll_back_model", "version", [1, 7], [0, None, "champion"]),
         ("roll_back_model", "why", ["it calls zebras horses"], ["", "x", None]),
         ("tune_model", "experiment", ["digits", "mnist"], ["nosuch", None]),
+        ("tune_model", "strategy", ["file", "grid", "sparse", "tpe"], ["luck", None]),
+        ("tune_model", "trials", [None, 1, 100_000], [0, 100_001, 1.5, "many"]),
+        ("tune_model", "epochs", [None, 1, 10_000], [0, 10_001]),
+        ("tune_model", "minutes", [None, 0.5, 20_160], [0, -1, 20_161]),
+        ("tune_model", "trial_minutes", [None, 0.5, 20_160], [0, 20_161]),
+        ("tune_model", "early_stopping", ["file", "on", "off"], ["maybe", True, None]),
+        ("tune_model", "seed", [None, 0, 2**32 - 1], [-1, 2**32]),
+        ("tune_model", "finalist_seeds", [None, 1, 100], [0, 101]),
+        ("tune_model", "promote", [True, False], ["yes", None]),
+        ("tune_model", "margin", [0, 0.5, 50], [-0.1, 51, None]),
+        ("tune_model", "significance", [0.05, 0.5], [0, 0.51, None]),
+        ("tune_model", "executors", [None, 1, 1000], [0, 1001]),
         ("tune_model", "executor_cores", [None, 1], [0, "two"]),
         ("tune_model", "executor_memory", [None, "512m", "2g"], ["2", "2 GB"]),
     ],
@@ -106,10 +119,39 @@ def test_the_form_accepts_what_makes_sense_and_nothing_else(
 
 def test_the_steps_follow_each_other(bag: DagBag) -> None:
     dag = bag.dags["tune_model"]
-    order = ["prepare_dataset", "tune_model", "select_model", "promote_model"]
+    order = ["prepare_dataset", "tune_model", "select_model", "gate_model", "promote_model", "report"]
     assert [task.task_id for task in dag.topological_sort()] == order
     for before, after in itertools.pairwise(order):
-        assert dag.task_dict[after].upstream_task_ids == {before}
+        assert before in dag.task_dict[after].upstream_task_ids
+
+
+def test_the_form_of_a_run_has_a_field_with_the_same_limits_for_each_override(bag: DagBag) -> None:
+    dag = bag.dags["tune_model"]
+    for name, field in ExperimentOverrides.model_json_schema()["properties"].items():
+        schema = dag.params.get_param(name).schema
+        limits = next(kind for kind in field["anyOf"] if kind["type"] != "null")
+        if "enum" in limits:
+            assert schema["enum"] == ["file", *limits["enum"]]
+        if "exclusiveMaximum" in limits:  # of whole numbers
+            limits["maximum"] = limits["exclusiveMaximum"] - 1
+        for limit in ("minimum", "maximum", "exclusiveMinimum"):
+            assert schema.get(limit) == limits.get(limit), name
+
+
+@pytest.mark.parametrize("step", ["prepare_dataset", "tune_model"])
+def test_what_the_form_leaves_to_the_file_is_not_passed_and_the_rest_is(bag: DagBag, step: str) -> None:
+    task = bag.dags["tune_model"].task_dict[step]
+    context = {"params": task.dag.params.dump() | {"strategy": "tpe", "trials": 12, "minutes": 1.5}, "run_id": "r"}
+    rendered = task.render_template(
+        {name: value for name, value in task.arguments.items() if name not in ("experiment", "dataset", "study")},
+        context,
+        task.dag.get_template_env(),
+    )
+    assert {name: value for name, value in rendered.items() if value not in ("", "None")} == {
+        "strategy": "tpe",
+        "trials": "12",
+        "minutes": "1.5",
+    }
 
 
 @pytest.mark.parametrize(

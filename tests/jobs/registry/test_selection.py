@@ -15,20 +15,21 @@ from jobs.errors import InvalidGraphError, InvalidStudyError, ModelNotFoundError
 from jobs.experiment import Experiment
 from jobs.models.training import Samples
 from jobs.registry import final_test
+from jobs.registry.gate import GateRule, gate
 from jobs.registry.promotion import promote
 from jobs.registry.selection import select
 from jobs.registry.versions import download_graph, find_version
-from jobs.results import SelectedModel
+from jobs.results import Promotion, SelectedModel
 from jobs.tuning.leaderboard import Leaderboard
 from jobs.tuning.trial import ModelDescription, TrialSpecification, run_trial
 from jobs.workspace import Workspace
 
 
-def experiment(epochs: int) -> Experiment:
+def experiment(epochs: int, seed: int) -> Experiment:
     return Experiment.model_validate(
         {
             "name": "small",
-            "dataset": {"source": "digits", "seed": 1},
+            "dataset": {"source": "digits", "seed": seed},
             "model": "mlp",
             "search": {"learning_rate": [0.0001, 0.003]},
             "default": {"layers": 1, "neurons": 32, "learning_rate": 0.0001, "batch_size": 32, "dropout": 0.0},
@@ -37,9 +38,9 @@ def experiment(epochs: int) -> Experiment:
     )
 
 
-def run_study(workspace: Workspace, name: str, epochs: int) -> None:
+def run_study(workspace: Workspace, name: str, epochs: int, seed: int = 1) -> None:
     """Trains both points of the grid in this process and leaves what `tune_model` leaves."""
-    asked = experiment(epochs)
+    asked = experiment(epochs, seed)
     prepared = prepare(asked, workspace)
     folder = workspace.study(name)
     description = ModelDescription("mlp", prepared.image_shape, 10, epochs, 0, folder)
@@ -143,28 +144,51 @@ def test_a_graph_that_was_changed_after_it_was_registered_is_refused(
         stored.write_bytes(content)
 
 
+def through_the_gate(version: int, workspace: Workspace) -> Promotion:
+    return promote(gate("small", version, workspace, GateRule()), workspace, "night")
+
+
 def test_the_first_version_is_promoted_and_an_equal_one_is_not(selected: SelectedModel, workspace: Workspace) -> None:
     with pytest.raises(ModelNotFoundError, match="it has no champion; accepted: version 1"):
         find_version("small", None, workspace)
-    first = promote("small", selected.model_version, workspace, "night")
+    first = through_the_gate(selected.model_version, workspace)
     assert (first.promoted, first.champion_version, first.previous_version) == (True, 1, None)
     assert find_version("small", None, workspace).version == 1
 
     run_study(workspace, "second", epochs=3)
     equal = select("second", workspace)
-    stays = promote("small", equal.model_version, workspace, "night")
+    stays = through_the_gate(equal.model_version, workspace)
     assert (stays.promoted, stays.champion_version) == (False, 1)
     assert find_version("small", None, workspace).version == 1
 
     run_study(workspace, "third", epochs=25)
     better = select("third", workspace)
-    takes_over = promote("small", better.model_version, workspace, "night")
+    takes_over = through_the_gate(better.model_version, workspace)
     assert (takes_over.promoted, takes_over.champion_version, takes_over.previous_version) == (True, 3, 1)
-    assert promote("small", better.model_version, workspace, "night").promoted  # a retry of the task changes nothing
     assert find_version("small", None, workspace).version == 3
 
-    with pytest.raises(InvalidStudyError, match="tested against version 1"):
-        promote("small", equal.model_version, workspace, "night")
+    late = gate("small", equal.model_version, workspace, GateRule())
+    assert late.test, "a champion that came later labels the same test images"
+    assert (late.champion_version, late.passed) == (3, False)
+    assert late.test.champion_correct == better.winner.correct
+    assert late.test.challenger_correct == equal.winner.correct
+
+
+def test_a_champion_of_another_data_set_is_tested_on_the_challengers_test_split(
+    selected: SelectedModel, workspace: Workspace
+) -> None:
+    champion = find_version("small", None, workspace)
+    run_study(workspace, "other-split", epochs=3, seed=2)
+    challenger = select("other-split", workspace)
+    assert challenger.dataset_fingerprint != champion.dataset_fingerprint
+    decision = gate("small", challenger.model_version, workspace, GateRule())
+    assert decision.test
+    assert decision.champion_version == champion.version
+    graph = (workspace.study(champion.study) / "model" / "graph.pb").read_bytes()
+    board = Leaderboard.model_validate_json((workspace.study("other-split") / "leaderboard.json").read_text())
+    images, labels = datasets.read_split(Path(board.dataset), "test")
+    given = final_test.classify(graph, list(final_test.encode_images(images)))
+    assert decision.test.champion_correct == int((given == labels).sum())
 
 
 def test_a_model_or_version_that_is_not_there_is_named(selected: SelectedModel, workspace: Workspace) -> None:
