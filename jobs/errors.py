@@ -57,5 +57,9 @@ class AlreadyRunningError(AtollError):
     transient = True
 
 
+class QualityError(AtollError):
+    """A day of labels differs too much from the days before it, so nothing was published."""
+
+
 class PublishError(AtollError):
     """What was staged does not add up, so nothing was published."""

@@ -1,5 +1,6 @@
 """What each step hands on: small typed records, written as `result.json` and passed through Airflow as XCom."""
 
+from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
 
@@ -152,7 +153,42 @@ class RolledBack(Result):
     why: str
 
 
-QuarantineReason = Literal["empty", "not_an_image", "unreadable", "too_large", "fetch_failed"]
+QuarantineReason = Literal["empty", "not_an_image", "unreadable", "too_large", "fetch_failed", "low_score"]
+
+
+class LabellingPlan(Result):
+    """Result of `resolve_model`: what the tasks of a labelling run agree on."""
+
+    image_set: str
+    day: date
+    images: str
+    """Folder of the day's images."""
+    published_as: str
+    """Name under which labels and quarantine appear; that of the image set, unless only a sample is labelled."""
+    model_name: str
+    model_version: int
+    chosen: str
+    """Why it is this version."""
+    wait_until: datetime
+    """Until when the images may arrive."""
+
+
+class QualityMeasure(Result):
+    """One measure of the check before publishing; by how much a day is worse than the recent ones, and what is allowed."""
+
+    name: Literal["quarantine", "confidence", "labels"]
+    value: float
+    limit: float
+    passed: bool
+    text: str
+
+
+class QualityCheck(Result):
+    """Result of `check_labels`."""
+
+    verdict: Literal["passed", "warned", "failed", "off"]
+    compared_with: list[date]
+    measures: list[QualityMeasure]
 
 
 class LabelledImageSet(Result):
@@ -168,3 +204,5 @@ class LabelledImageSet(Result):
     labels: str
     quarantine: str
     seconds: float
+    staged: str | None = None
+    """Identifies what was staged, where publishing is left to a later step."""

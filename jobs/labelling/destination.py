@@ -3,11 +3,13 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from jobs.errors import AlreadyRunningError, InvalidArgumentError
+from jobs.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,11 @@ class Destination:
             hidden.with_name(f"{hidden.name}.lock"),
             None,
         )
+
+    @classmethod
+    def of_day(cls, workspace: Workspace, name: str, day: date) -> "Destination":
+        """Publishes one day of an image set under its name."""
+        return cls.in_workspace(workspace.labels(name, day), workspace.quarantine(name, day))
 
     @property
     def folders(self) -> tuple[Path, Path]:

@@ -4,6 +4,7 @@ import errno
 import logging
 import time
 from collections import Counter
+from dataclasses import replace
 
 from pyspark import SparkContext
 
@@ -12,10 +13,11 @@ from jobs.labelling.image_source import ImageSet, list_images, printable
 from jobs.labelling.partition import BroadcastModel, CheckGraph, LabelPartition, PartFiles, partition_count
 from jobs.labelling.pipeline import PipelineSettings
 from jobs.labelling.progress import logged_progress
-from jobs.labelling.publish import Staged, discard, publish, stage
+from jobs.labelling.publish import Counts, Staged, discard, publish, seal, stage
 from jobs.labelling.request import LabellingRequest
+from jobs.labelling.sample import sample_positions
 from jobs.models.graph_plan import GraphPlan
-from jobs.results import LabelledImageSet, QuarantineReason
+from jobs.results import LabelledImageSet
 from jobs.spark import ExecutorLayout, executor_count, spark_application
 
 log = logging.getLogger("atoll")
@@ -43,22 +45,31 @@ def label_images(request: LabellingRequest) -> LabelledImageSet:
     """
     started = time.monotonic()
     model = request.model.load()
-    images = list_images(request.images)
+    images = _asked_for(list_images(request.images), request.sample)
     log.info("labelling %d images of %s with %s", len(images.names), request.images, model.stamp.name)
     with request.destination.locked():
         staged = stage(request.destination)
         try:
             with spark_application("label_images") as (context, layout):
                 parts = _label(context, layout, model, images, staged, request)
-            counts = publish(request.destination, staged, parts, map(printable, images.names))
+            listed = map(printable, images.names)
+            counts = (
+                publish(request.destination, staged, parts, listed) if request.publish else seal(staged, parts, listed)
+            )
         except BaseException:
             if not request.destination.journal.exists():  # else it is decided, and the next run completes it
                 discard(request.destination)
             raise
-        result = _result(request, model, counts.labelled, counts.reasons, time.monotonic() - started)
+        result = _result(request, model, counts, None if request.publish else staged.run, time.monotonic() - started)
         if request.destination.result:
             result.write(request.destination.result)
     return result
+
+
+def _asked_for(images: ImageSet, sample: int | None) -> ImageSet:
+    if sample is None:
+        return images
+    return replace(images, names=tuple(images.names[at] for at in sample_positions(images.names, sample)))
 
 
 def _label(
@@ -80,8 +91,9 @@ def _label(
     done, quarantined = context.accumulator(0), context.accumulator(0)
     settings = PipelineSettings(request.limits, request.batch_size, request.top_k, layout.cores * _THREADS_PER_CORE)
     task = LabelPartition(
-        broadcast, plan, images.root, settings, layout.cores, staged.labels, staged.quarantine, done, quarantined
-    )
+        broadcast, plan, images.root, settings, layout.cores, staged.labels, staged.quarantine, done, quarantined,
+        request.min_score,
+    )  # fmt: skip
     partitions = partition_count(len(images.names), executor_count(context, layout))
     with logged_progress(len(images.names), lambda: done.value, lambda: quarantined.value):
         try:
@@ -104,20 +116,22 @@ def _check_labels(model: BroadcastModel, plan: GraphPlan) -> None:
 def _result(
     request: LabellingRequest,
     model: BroadcastModel,
-    labelled: int,
-    reasons: tuple[QuarantineReason, ...],
+    counts: Counts,
+    staged: str | None,
     seconds: float,
 ) -> LabelledImageSet:
-    counted = Counter(reasons)
-    images = labelled + len(reasons)
+    counted = Counter(counts.reasons)
+    labelled, quarantined = counts.labelled, len(counts.reasons)
+    images = labelled + quarantined
     why = ", ".join(f"{count} {reason}" for reason, count in counted.most_common())
     log.info(
-        "published %s: %d images in %.0f s, %d labelled, %d quarantined%s",
+        "%s %s: %d images in %.0f s, %d labelled, %d quarantined%s",
+        "staged, not yet published," if staged else "published",
         request.destination.labels,
         images,
         seconds,
         labelled,
-        len(reasons),
+        quarantined,
         f" ({why})" if why else "",
     )
     return LabelledImageSet(
@@ -126,9 +140,10 @@ def _result(
         graph_sha256=model.stamp.graph_sha256,
         images=images,
         labelled=labelled,
-        quarantined=len(reasons),
+        quarantined=quarantined,
         reasons=dict(counted),
         labels=str(request.destination.labels),
         quarantine=str(request.destination.quarantine),
         seconds=round(seconds, 3),
+        staged=staged,
     )

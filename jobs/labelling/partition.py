@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from jobs.errors import InvalidGraphError
 from jobs.labelling.image_source import ImageReader
+from jobs.labelling.minimum_score import keep_sure_labels
 from jobs.labelling.pipeline import LabellingPipeline, PipelineSettings
 from jobs.labelling.schema import LabelledImage, ModelStamp, QuarantinedImage, labels_table, quarantine_table
 from jobs.models.graph_plan import GraphPlan
@@ -83,6 +84,7 @@ class LabelPartition:
         quarantine: Staged folder for quarantine, which exists.
         done: Counts images as they are finished, for the progress line.
         quarantined: Counts those of them that went to quarantine.
+        min_score: Labels with a lower score are left out.
     """
 
     model: "Broadcast[BroadcastModel]"
@@ -94,6 +96,7 @@ class LabelPartition:
     quarantine: Path
     done: "Accumulator[int]"
     quarantined: "Accumulator[int]"
+    min_score: float = 0.0
 
     def __call__(self, names: Iterator[str]) -> Iterator[PartFiles]:
         """Labels the images; gives the names of the files that it wrote."""
@@ -108,7 +111,8 @@ class LabelPartition:
         pipeline = LabellingPipeline(reader, load_graph(model.graph, self.plan), model.labels, self.settings)
         labelled: list[LabelledImage] = []
         rejected: list[QuarantinedImage] = []
-        for row in pipeline.run(names):
+        for given in pipeline.run(names):
+            row = keep_sure_labels(given, self.min_score)
             if isinstance(row, LabelledImage):
                 labelled.append(row)
             else:

@@ -4,6 +4,7 @@ A journal, written once the staged folders are complete and checked, is the mome
 it leaves only hidden folders, which the next run removes; one killed after it is completed by the next run.
 """
 
+import logging
 import shutil
 import uuid
 from collections import Counter
@@ -21,7 +22,10 @@ from jobs.labelling.destination import Destination
 from jobs.labelling.exchange import swap_in
 from jobs.labelling.partition import PartFiles, write_part
 from jobs.labelling.schema import LABELS, QUARANTINE
-from jobs.results import QuarantineReason
+from jobs.results import LabelledImageSet, LabellingPlan, QuarantineReason
+from jobs.workspace import Workspace
+
+log = logging.getLogger("atoll")
 
 _RUN_FILE = "_run"
 """Names the run that made a folder; readers of Parquet skip names that start with an underscore."""
@@ -58,7 +62,7 @@ def stage(destination: Destination) -> Staged:
     """Completes or removes what an interrupted run left, and makes new staged folders; the lock must be held."""
     _recover(destination)
     run = uuid.uuid4().hex[:12]
-    labels, quarantine = (_staged(folder, run) for folder in destination.folders)
+    labels, quarantine = staged_folders(destination, run)
     for folder in (labels, quarantine):
         folder.mkdir()
         (folder / _RUN_FILE).write_text(run)
@@ -84,10 +88,46 @@ def publish(destination: Destination, staged: Staged, parts: Sequence[PartFiles]
     Raises:
         PublishError: An image is missing or doubled; nothing has changed.
     """
-    counts = _check_staged(staged, parts, listed)
-    write_atomically(destination.journal, _Journal(run=staged.run).model_dump_json())
-    _finish(destination, staged.run)
+    counts = seal(staged, parts, listed)
+    _swap_in(destination, staged.run)
     return counts
+
+
+def publish_staged(destination: Destination, run: str) -> None:
+    """Swaps in what an earlier step has staged and sealed; the lock must be held. May be repeated.
+
+    Raises:
+        PublishError: It is gone, because the image set was labelled again since.
+    """
+    if destination.journal.exists():
+        _recover(destination)
+    staged = staged_folders(destination, run)
+    there = [_made_by(old, run) or _made_by(new, run) for old, new in zip(destination.folders, staged, strict=True)]
+    if not all(there):
+        raise PublishError(
+            f"{destination.labels}: what run {run} has staged is gone, as when the day was labelled again since; "
+            "nothing was published; clear label_images"
+        )
+    if not all(_made_by(folder, run) for folder in destination.folders):
+        _swap_in(destination, run)
+
+
+def publish_day(plan: LabellingPlan, labelled: LabelledImageSet, workspace: Workspace) -> None:
+    """Publishes a day that an earlier step has staged; may be repeated.
+
+    Raises:
+        AlreadyRunningError: A driver labels this day now.
+        PublishError: What was staged is gone.
+    """
+    destination = Destination.of_day(workspace, plan.published_as, plan.day)
+    with destination.locked():
+        publish_staged(destination, labelled.staged or "")
+    log.info("published %s: %d labelled, %d in quarantine", destination.labels, labelled.labelled, labelled.quarantined)
+
+
+def staged_folders(destination: Destination, run: str) -> tuple[Path, Path]:
+    """Gives the hidden folders of labels and of quarantine that a run has staged."""
+    return _staged(destination.labels, run), _staged(destination.quarantine, run)
 
 
 def check_complete(listed: Iterable[str], labelled: Iterable[str], quarantined: Iterable[str]) -> None:
@@ -105,7 +145,17 @@ def check_complete(listed: Iterable[str], labelled: Iterable[str], quarantined: 
             )
 
 
-def _check_staged(staged: Staged, parts: Sequence[PartFiles], listed: Iterable[str]) -> Counts:
+def seal(staged: Staged, parts: Sequence[PartFiles], listed: Iterable[str]) -> Counts:
+    """Checks that what was staged is complete, and drops all else from it; nothing is published yet.
+
+    Args:
+        staged: What the executors have written.
+        parts: The files of the tasks that finished.
+        listed: Every image of the set, as its row names it.
+
+    Raises:
+        PublishError: An image is missing or doubled.
+    """
     labels = _settle(staged.labels, [part.labels for part in parts], LABELS)
     quarantine = _settle(staged.quarantine, [part.quarantine for part in parts], QUARANTINE)
     quarantined = [pq.read_table(file, columns=["image", "reason"]) for file in quarantine]
@@ -124,6 +174,11 @@ def _settle(folder: Path, named: Sequence[str | None], schema: pa.Schema) -> lis
         keep = {"part-00000-empty.parquet"}
         write_part(schema.empty_table(), folder / "part-00000-empty.parquet")
     return [folder / name for name in sorted(keep)]
+
+
+def _swap_in(destination: Destination, run: str) -> None:
+    write_atomically(destination.journal, _Journal(run=run).model_dump_json())
+    _finish(destination, run)
 
 
 def _recover(destination: Destination) -> None:

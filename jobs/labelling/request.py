@@ -24,6 +24,9 @@ class LabellingRequest:
         batch_size: Images inferred at once.
         input_tensor: The scalar string to feed; None to find it.
         output_tensor: The scores to fetch; None for `softmax:0`.
+        min_score: Labels with a lower score are left out, 0 to 1.
+        sample: How many of the images to label; None for all.
+        publish: Whether to publish; else it is left staged for a later step.
     """
 
     model: GraphOnDisk | RegisteredGraph
@@ -34,6 +37,9 @@ class LabellingRequest:
     batch_size: int
     input_tensor: str | None
     output_tensor: str | None
+    min_score: float = 0.0
+    sample: int | None = None
+    publish: bool = True
 
 
 def request_from(options: argparse.Namespace) -> LabellingRequest:
@@ -45,6 +51,10 @@ def request_from(options: argparse.Namespace) -> LabellingRequest:
     for name in ("top_k", "batch_size", "max_megapixels", "max_megabytes"):
         if not getattr(options, name) > 0:
             raise InvalidArgumentError(f"--{name.replace('_', '-')}: {getattr(options, name)}; accepted: more than 0")
+    if not 0 <= options.min_score <= 1:
+        raise InvalidArgumentError(f"--min-score: {options.min_score:g}; accepted: 0 to 1")
+    if options.sample is not None and options.sample < 1:
+        raise InvalidArgumentError(f"--sample: {options.sample}; accepted: more than 0")
     _exactly_one(options.graph, options.model, "--graph or --model")
     _exactly_one(options.output, options.image_set, "--output, or --image-set with --date")
     _together(options.graph, "--graph", options.labels, "--labels")
@@ -63,6 +73,9 @@ def request_from(options: argparse.Namespace) -> LabellingRequest:
         batch_size=options.batch_size,
         input_tensor=options.input_tensor,
         output_tensor=options.output_tensor,
+        min_score=options.min_score,
+        sample=options.sample,
+        publish=options.publish == "now",
     )
 
 
@@ -77,10 +90,7 @@ def _images(options: argparse.Namespace, workspace: Workspace) -> str:
 def _destination(options: argparse.Namespace, workspace: Workspace) -> Destination:
     if options.output:
         return Destination.in_folder(Path(options.output).expanduser().resolve())
-    day = options.date
-    return Destination.in_workspace(
-        workspace.labels(options.image_set, day), workspace.quarantine(options.image_set, day)
-    )
+    return Destination.of_day(workspace, options.publish_as or options.image_set, options.date)
 
 
 def _exactly_one(one: object, other: object, accepted: str) -> None:

@@ -7,7 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.errors import InvalidArgumentError, InvalidGraphError
+from jobs.labelling.destination import Destination
 from jobs.labelling.label import label_images
+from jobs.labelling.publish import staged_folders
+from jobs.labelling.sample import sample_positions
 from jobs.labelling.schema import LABELS, QUARANTINE
 
 pytestmark = pytest.mark.spark
@@ -87,6 +90,23 @@ def test_a_set_of_only_bad_images_still_has_readable_labels(request_for, stock, 
     result = label_images(request_for(*stock, "--images", tmp_path / "images", "--output", tmp_path / "out"))
     assert (result.labelled, result.quarantined) == (0, 1)
     assert pq.read_table(result.labels).schema.equals(LABELS)
+
+
+def test_a_sample_is_staged_and_only_sure_labels_are_kept(request_for, stock, test_data, tmp_path):
+    images = ("--images", test_data / "photos", "--output", tmp_path / "out")
+    result = label_images(request_for(*stock, *images, "--sample", 4, "--min-score", 0.6, "--publish", "later"))
+    assert not (tmp_path / "out" / "labels").exists(), "publishing is left to a later step"
+    labels, quarantine = (
+        rows(folder) for folder in staged_folders(Destination.in_folder(tmp_path / "out"), result.staged)
+    )
+    photos = sorted(path.name for path in (test_data / "photos").iterdir())
+    assert sorted([*labels, *quarantine]) == [photos[at] for at in sample_positions(photos, 4)]
+    expected = json.loads((test_data / "stock" / "expected_top5.json").read_text())
+    sure = {image for image in (*labels, *quarantine) if expected[image][0]["score"] >= 0.6}
+    assert labels.keys() == sure
+    assert all(one["score"] >= 0.6 for row in labels.values() for one in row["top_k"])
+    assert {row["reason"] for row in quarantine.values()} <= {"low_score"}
+    assert (result.images, result.labelled, result.quarantined) == (4, len(labels), len(quarantine))
 
 
 def test_a_damaged_graph_is_told_by_the_executor_in_one_line(request_for, stock, test_data, tmp_path):
