@@ -23,6 +23,7 @@ from typing import Any
 from airflow.sdk import DAG, Param, task
 from atoll.assets import CHAMPION, announce_champion
 from atoll.dag_params import experiment_param
+from atoll.mistakes import mistakes_fail_at_once
 
 with DAG(
     "roll_back_model",
@@ -55,6 +56,7 @@ with DAG(
 ) as dag:
 
     @task(outlets=[CHAMPION], execution_timeout=timedelta(minutes=10))
+    @mistakes_fail_at_once
     def roll_back(*, params: dict[str, Any], dag_run: Any, outlet_events: Any) -> dict[str, Any]:
         """Makes the version champion; a change emits the asset event of its model."""
         from jobs.registry.rollback import rollback

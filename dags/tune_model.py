@@ -27,7 +27,8 @@ from typing import Any
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, task
 from atoll.assets import CHAMPION, announce_champion
-from atoll.dag_params import CLUSTER_CONF, cluster_params, experiment_param
+from atoll.dag_params import CLUSTER_CONF, SPARK_POOL, cluster_params, experiment_param
+from atoll.mistakes import mistakes_fail_at_once
 from atoll.operators import SparkJobOperator
 from atoll.tuning_params import OVERRIDES, gate_params, search_params
 
@@ -74,6 +75,7 @@ with DAG(
             **OVERRIDES,
         },
         conf=CLUSTER_CONF,
+        pool=SPARK_POOL,
         execution_timeout=timedelta(hours=12),
     )
     select_model = SparkJobOperator(
@@ -84,6 +86,7 @@ with DAG(
     )
 
     @task(execution_timeout=timedelta(hours=1))
+    @mistakes_fail_at_once
     def gate_model(selected: dict[str, Any], *, params: dict[str, Any]) -> dict[str, Any]:
         """Tests the challenger against today's champion; "not better" is a result, not a failure."""
         from jobs.registry.gate import GateRule, gate
@@ -93,6 +96,7 @@ with DAG(
         return gate(selected["model_name"], selected["model_version"], Workspace.open(), rule).model_dump(mode="json")
 
     @task(outlets=[CHAMPION], execution_timeout=timedelta(minutes=10))
+    @mistakes_fail_at_once
     def promote_model(
         decision: dict[str, Any], selected: dict[str, Any], *, params: dict[str, Any], dag_run: Any, outlet_events: Any
     ) -> dict[str, Any]:

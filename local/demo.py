@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs.datasets.dataset import Dataset
+from jobs.labelling.arrival import COMPLETE_MARKER
 from jobs.results import LabelledImageSet, PreparedDataset, Promotion, SelectedModel, TunedStudy
 from jobs.tuning.leaderboard import read_leaderboard
 from jobs.workspace import Workspace
@@ -108,7 +109,9 @@ def _write_images(workspace: Workspace, prepared: PreparedDataset) -> tuple[date
 
     manifest = Dataset.model_validate_json((Path(prepared.folder) / "dataset.json").read_text())
     day = datetime.now(UTC).date()
-    truth = write_digits_image_set(workspace.image_set(NAME, day), manifest.held_out, DAMAGED)
+    folder = workspace.image_set(NAME, day)
+    truth = write_digits_image_set(folder, manifest.held_out, DAMAGED)
+    (folder / COMPLETE_MARKER).touch()
     return day, {image: manifest.classes[number] for image, number in truth.items()}
 
 

@@ -1,11 +1,16 @@
 """Parameters that several DAGs share, as the trigger form shows them and as jobs and Spark are given them."""
 
+import os
+
 from airflow.sdk import Param
 
 from jobs.experiment import experiment_names
 
 AS_IN_THE_FILE = "file"
 """The choice of the form that leaves a setting to the experiment file."""
+
+SPARK_POOL = os.environ.get("ATOLL_SPARK_POOL", "default_pool")
+"""Pool of the tasks that use the cluster; with as many slots as it can run applications, two nights do not fight over it."""
 
 CLUSTER_CONF = {
     "spark.executor.cores": "{{ params.executor_cores }}",
@@ -17,11 +22,12 @@ CLUSTER_CONF = {
 """Spark settings from `cluster_params`."""
 
 
-def experiment_param(title: str, description: str) -> Param:
+def experiment_param(title: str, description: str, section: str | None = None) -> Param:
     """A drop-down of the experiments in the experiments folder."""
     names = experiment_names()
     default = "digits" if "digits" in names else (names or [""])[0]
-    return Param(default, type="string", enum=names or [""], title=title, description_md=description)
+    grouped = {"section": section} if section else {}
+    return Param(default, type="string", enum=names or [""], title=title, description_md=description, **grouped)
 
 
 def optional_number(kind: str, title: str, description: str, section: str, **limits: float) -> Param:

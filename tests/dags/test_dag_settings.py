@@ -65,6 +65,22 @@ def test_a_schedule_may_be_another_or_none(name: str, setting: str, monkeypatch:
     assert parse(name).schedule is None
 
 
+def test_labelling_may_begin_when_images_are_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ATOLL_LABEL_SCHEDULE", "asset")
+    (awaited,) = parse("label_images").timetable.asset_condition.objects
+    assert awaited.uri == "atoll://image_sets/announced"
+
+
+@pytest.mark.parametrize(("name", "step"), [("tune_model", "tune_model"), ("label_images", "label_images")])
+def test_the_steps_that_use_the_cluster_may_have_a_pool_of_their_own(
+    name: str, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert parse(name).task_dict[step].pool == "default_pool"
+    monkeypatch.setattr("atoll.dag_params.SPARK_POOL", "cluster")
+    tasks = parse(name).task_dict
+    assert [task for task in tasks if tasks[task].pool == "cluster"] == [step]
+
+
 @pytest.mark.parametrize(("name", "param"), [("tune_model", "experiment"), ("label_images", "model")])
 def test_the_form_offers_the_experiments_of_the_users_own_folder(
     name: str, param: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -5,7 +5,7 @@ import itertools
 import os
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,9 +20,6 @@ from jobs.workspace import REPOSITORY
 NAMES = ["label_images", "roll_back_model", "tune_model"]
 
 NIGHTLY = ["label_images", "tune_model"]
-
-INTERVAL_START = datetime(2026, 3, 1, 4, tzinfo=UTC)
-RUN_AFTER = datetime(2026, 5, 7, 9, 30, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +82,19 @@ def test_the_experiments_of_the_folder_can_be_chosen(bag: DagBag) -> None:
     ("dag_id", "param", "good", "bad"),
     [
         ("label_images", "model_version", [None, 1, 7], [0, "new", 1.5]),
+        ("label_images", "model_policy", ["champion", "as_of", "pinned"], ["best", None]),
+        ("label_images", "day", [None, "2026-03-01"], ["yesterday", "2026-02-30", 20260301]),
+        ("label_images", "wait_minutes", [0, 60, 10_080], [-1, 10_081, None]),
+        ("label_images", "if_missing", ["fail", "skip"], ["wait", None]),
+        ("label_images", "sample", [None, 1, 1_000_000], [0, 0.5]),
+        ("label_images", "min_score", [0, 0.5, 1], [-0.1, 1.1, None]),
+        ("label_images", "on_drift", ["fail", "warn", "off"], ["panic", None]),
+        ("label_images", "compare_days", [1, 90], [0, 91]),
+        ("label_images", "quarantine_rise", [0, 100], [-1, 101]),
+        ("label_images", "label_drift", [0.01, 0.25], [0, 101]),
+        ("label_images", "confidence_drop", [0, 100], [-1, 101]),
         ("label_images", "top_k", [1, 100], [0, 101]),
-        ("label_images", "image_set", ["photos"], ["", 3]),
+        ("label_images", "image_set", ["photos", "a.b_c+d-1"], ["", 3, "../x", ".hidden", "a/b"]),
         ("roll_back_model", "version", [1, 7], [0, None, "champion"]),
         ("roll_back_model", "why", ["it calls zebras horses"], ["", "x", None]),
         ("tune_model", "experiment", ["digits", "mnist"], ["nosuch", None]),
@@ -154,26 +162,41 @@ def test_what_the_form_leaves_to_the_file_is_not_passed_and_the_rest_is(bag: Dag
     }
 
 
-@pytest.mark.parametrize(
-    ("data_interval_start", "day"), [(INTERVAL_START, "2026-03-01"), (None, "2026-05-07")], ids=["scheduled", "by hand"]
-)
-def test_a_run_labels_the_day_of_its_interval_else_the_day_of_its_trigger(
-    bag: DagBag, data_interval_start: datetime | None, day: str
-) -> None:
-    assert rendered(bag, "label_images", data_interval_start)["date"] == day
+PLAN = {
+    "model_name": "digits",
+    "model_version": 7,
+    "image_set": "photos",
+    "day": "2026-03-01",
+    "published_as": "photos",
+}
 
 
-def test_an_empty_field_of_the_form_is_left_to_the_jobs_own_default(bag: DagBag) -> None:
-    arguments = rendered(bag, "label_images", None)
-    assert (arguments["model"], arguments["model-version"], arguments["top-k"]) == ("digits", "None", "5")
+def test_the_labelling_step_does_what_the_run_has_settled(bag: DagBag) -> None:
+    dag = bag.dags["label_images"]
+    task = dag.task_dict["label_images"]
+    context = {
+        "ti": SimpleNamespace(xcom_pull=lambda step: PLAN if step == "resolve_model" else None),
+        "params": dag.params.dump(),
+    }
+    rendered = task.render_template(task.arguments, context, dag.get_template_env())
+    assert {name: value for name, value in rendered.items() if value not in ("", "None")} == {
+        "model": "digits",
+        "model-version": "7",
+        "image-set": "photos",
+        "date": "2026-03-01",
+        "publish-as": "photos",
+        "publish": "later",
+        "top-k": "5",
+        "min-score": "0.0",
+    }
 
 
-def rendered(bag: DagBag, dag_id: str, data_interval_start: datetime | None) -> dict[str, str]:
-    dag = bag.dags[dag_id]
-    task = dag.task_dict[dag_id]
-    run = SimpleNamespace(data_interval_start=data_interval_start, run_after=RUN_AFTER)
-    context = {"dag_run": run, "params": dag.params.dump()}
-    return task.render_template(task.arguments, context, dag.get_template_env())
+def test_a_day_is_checked_before_it_is_published(bag: DagBag) -> None:
+    dag = bag.dags["label_images"]
+    order = ["resolve_model", "wait_for_images", "label_images", "check_labels", "publish_labels", "report"]
+    assert [task.task_id for task in dag.topological_sort()] == order
+    for before, after in itertools.pairwise(order):
+        assert before in dag.task_dict[after].upstream_task_ids
 
 
 def test_a_study_is_named_after_its_run_so_that_a_retry_finds_it(bag: DagBag) -> None:
