@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,12 +13,22 @@ import yaml
 
 from jobs.datasets.mnist import read_mnist
 from jobs.registry.final_test import encode_images
-from jobs.results import LabelledImageSet, PreparedDataset, Promotion, SelectedModel, TunedStudy
+from jobs.results import (
+    GateDecision,
+    LabelledImageSet,
+    PreparedDataset,
+    Promotion,
+    QualityCheck,
+    RolledBack,
+    SelectedModel,
+    TunedStudy,
+)
 from jobs.tuning.leaderboard import read_leaderboard
 from jobs.workspace import REPOSITORY, Workspace, file_name
 from local.environment import USER
+from local.errors import AirflowRequestError
 from local.processes import ProcessRecord
-from local.progress import PlainDisplay
+from local.progress import PlainDisplay, TaskView
 from local.rest import Airflow, Run
 from local.runs import follow, wait_for_dags
 from local.settings import Settings
@@ -28,6 +39,16 @@ from tests.standalone_cluster import Cluster
 pytestmark = [pytest.mark.spark, pytest.mark.stack, pytest.mark.timeout(1800)]
 
 LABELLED = 200
+
+DAY = date(2026, 3, 1)
+
+OUT_OF_RANGE: list[tuple[str, dict[str, str | int | None]]] = [
+    ("tune_model", {"experiment": "nosuch"}),
+    ("tune_model", {"trials": 0}),
+    ("label_images", {"top_k": 101}),
+    ("label_images", {"image_set": "../elsewhere"}),
+    ("roll_back_model", {"version": 1}),  # and nobody says why
+]
 
 
 @dataclass(frozen=True)
@@ -49,8 +70,12 @@ class Night:
     prepared: PreparedDataset
     tuned: TunedStudy
     selected: SelectedModel
+    decision: GateDecision
     promotion: Promotion
     labelled: LabelledImageSet
+    check: QualityCheck
+    rolled_back: RolledBack
+    refusals: list[str]
     truth: dict[str, str]
 
 
@@ -75,7 +100,7 @@ def night(tmp_path_factory: pytest.TempPathFactory, cluster: Cluster, test_data:
     try:
         state, _ = stack.up(owner=ProcessRecord.of(os.getpid()), mlflow=False)  # nothing runs by its schedule
         airflow = Airflow(state.airflow_url, USER, stack.secrets.admin_password)
-        wait_for_dags(airflow, ["tune_model", "label_images"], None)
+        wait_for_dags(airflow, ["tune_model", "label_images", "roll_back_model"], None)
         yield run_night(airflow, stack.settings.workspace, test_data / "mnist")
         airflow.close()
     finally:
@@ -86,14 +111,17 @@ def run_night(airflow: Airflow, workspace: Workspace, mnist: Path) -> Night:
     shown: list[str] = []
     display = PlainDisplay(shown.append)
     tuning = follow(airflow, "tune_model", {"experiment": "mnist", "executor_cores": 1}, display)
-    truth = write_images(workspace.image_set("mnist", tuning.run_after.date()), mnist)
     conf = {
         "image_set": "mnist",
+        "day": DAY.isoformat(),
         "model": "mnist",
         "executor_cores": 1,
         "top_k": 3,
     }
-    labelling = follow(airflow, "label_images", conf, display)
+    late = LateImages(workspace.image_set("mnist", DAY), mnist, shown)
+    labelling = follow(airflow, "label_images", conf, late)
+    again = {"model": "mnist", "version": 1, "why": "to see who asks"}
+    rolling_back = follow(airflow, "roll_back_model", again, display)
     return Night(
         workspace,
         shown,
@@ -102,10 +130,34 @@ def run_night(airflow: Airflow, workspace: Workspace, mnist: Path) -> Night:
         prepared=airflow.result(tuning, "prepare_dataset", PreparedDataset),
         tuned=airflow.result(tuning, "tune_model", TunedStudy),
         selected=airflow.result(tuning, "select_model", SelectedModel),
+        decision=airflow.result(tuning, "gate_model", GateDecision),
         promotion=airflow.result(tuning, "promote_model", Promotion),
         labelled=airflow.result(labelling, "label_images", LabelledImageSet),
-        truth=truth,
+        check=airflow.result(labelling, "check_labels", QualityCheck),
+        rolled_back=airflow.result(rolling_back, "roll_back_model", RolledBack),
+        refusals=[refusal(airflow, dag, conf) for dag, conf in OUT_OF_RANGE],
+        truth=late.truth,
     )
+
+
+class LateImages(PlainDisplay):
+    """Somebody who watches the run, and copies the images only once it waits for them."""
+
+    def __init__(self, folder: Path, mnist: Path, shown: list[str]) -> None:
+        super().__init__(shown.append)
+        self._folder, self._mnist = folder, mnist
+        self.truth: dict[str, str] = {}
+
+    def show(self, tasks: list[TaskView]) -> None:
+        super().show(tasks)
+        if not self.truth and any(view.task.state == "deferred" for view in tasks):
+            self.truth = write_images(self._folder, self._mnist)
+
+
+def refusal(airflow: Airflow, dag: str, conf: dict[str, str | int | None]) -> str:
+    with pytest.raises(AirflowRequestError) as refused:
+        airflow.trigger(dag, "refused", conf)
+    return str(refused.value)
 
 
 def write_images(folder: Path, mnist: Path) -> dict[str, str]:
@@ -126,6 +178,8 @@ def test_the_champion_is_right_on_98_5_percent_of_the_published_test_split(night
     assert night.selected.test_images == 10_000
     assert night.selected.winner.accuracy >= 0.985
     assert night.promotion.promoted
+    assert (night.decision.passed, night.decision.p_value) == (True, None)
+    assert night.promotion.reason == night.decision.reason == "the first champion: there was none to compare with"
     assert night.promotion.champion_version == night.selected.model_version == 1
 
 
@@ -163,7 +217,7 @@ def test_one_lineage_runs_from_the_data_set_to_each_label(night: Night) -> None:
 
 def test_every_image_of_the_day_is_labelled_or_in_quarantine(night: Night) -> None:
     root = night.workspace.root
-    assert night.labelled.labels == str(root / "labels" / "mnist" / f"ds={night.labelling.run_after.date()}")
+    assert night.labelled.labels == str(root / "labels" / "mnist" / f"ds={DAY}")
     labels = {row["image"]: row for row in pq.read_table(night.labelled.labels).to_pylist()}
     quarantine = pq.read_table(night.labelled.quarantine).to_pylist()
     assert labels.keys() == night.truth.keys()
@@ -175,3 +229,23 @@ def test_every_image_of_the_day_is_labelled_or_in_quarantine(night: Night) -> No
 
 def test_a_person_who_watches_sees_progress_with_the_best_so_far(night: Night) -> None:
     assert any("tune_model.tune_model: 3/3 trials" in line and "best" in line for line in night.shown)
+
+
+def test_a_run_waits_for_images_that_come_late_and_checks_them_before_they_are_published(night: Night) -> None:
+    assert any("wait_for_images" in line for line in night.shown)
+    assert night.check.verdict == "passed"
+    assert [measure.name for measure in night.check.measures] == ["quarantine"], "there is no earlier day"
+    assert list(Path(night.labelled.labels).glob("*.parquet"))
+    assert [path.name for path in Path(night.labelled.labels).parent.iterdir() if ".staged-" in path.name] == []
+
+
+def test_the_server_refuses_what_is_out_of_range_and_says_what(night: Night) -> None:
+    for (_, conf), refused in zip(OUT_OF_RANGE, night.refusals, strict=True):
+        assert " 400 " in refused or " 422 " in refused, refused
+        named = "why" if "version" in conf else next(iter(conf))
+        assert named in refused
+
+
+def test_whoever_makes_a_version_champion_is_recorded_by_name(night: Night) -> None:
+    assert (night.rolled_back.changed, night.rolled_back.who) == (False, USER)
+    assert night.rolled_back.why == "to see who asks"
