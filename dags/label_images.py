@@ -30,15 +30,19 @@ from typing import Any
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, task
 from atoll.assets import IMAGE_SETS, LABELS, announce_labels, announced_image_set
-from atoll.dag_params import CLUSTER_CONF, SPARK_POOL, cluster_params
+from atoll.dag_params import CLUSTER_CONF, DEFAULT_ARGS, SPARK_POOL, cluster_params
 from atoll.image_sets import ImageSetSensor
 from atoll.labelling_params import check_params, image_set_params, label_params, model_params
 from atoll.mistakes import mistakes_fail_at_once
+from atoll.notices import morning_deadline
 from atoll.operators import SparkJobOperator
+
+from jobs.results import LabelledImageSet
 
 log = logging.getLogger("atoll")
 
 SCHEDULE = os.environ.get("ATOLL_LABEL_SCHEDULE", "0 4 * * *")
+DEADLINE_HOURS = float(os.environ.get("ATOLL_LABEL_DEADLINE", "3"))
 PLAN = "ti.xcom_pull('resolve_model')"
 
 
@@ -58,7 +62,8 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     tags=["atoll", "labelling"],
-    default_args={"owner": "atoll", "retries": 2, "retry_delay": timedelta(minutes=1)},
+    default_args=DEFAULT_ARGS,
+    deadline=morning_deadline(DEADLINE_HOURS),
     params={**image_set_params(), **model_params(), **label_params(), **check_params(), **cluster_params()},
 ) as dag:
 
@@ -99,6 +104,7 @@ with DAG(
     label_images = SparkJobOperator(
         task_id="label_images",
         job="label_images",
+        result=LabelledImageSet,
         arguments={
             "model": f"{{{{ {PLAN}['model_name'] }}}}",
             "model-version": f"{{{{ {PLAN}['model_version'] }}}}",
@@ -121,7 +127,7 @@ with DAG(
         """Compares the staged day with the published days before it."""
         from jobs.labelling.day_check import check_day
         from jobs.labelling.quality import QualityRule
-        from jobs.results import LabelledImageSet, LabellingPlan
+        from jobs.results import LabellingPlan
         from jobs.workspace import Workspace
 
         rule = QualityRule(params["quarantine_rise"] / 100, params["label_drift"], params["confidence_drop"] / 100)
@@ -134,7 +140,7 @@ with DAG(
     def publish_labels(plan: dict[str, Any], labelled: dict[str, Any], *, outlet_events: Any) -> None:
         """Swaps the staged day in; emits the asset event of its image set's labels."""
         from jobs.labelling.publish import publish_day
-        from jobs.results import LabelledImageSet, LabellingPlan
+        from jobs.results import LabellingPlan
         from jobs.workspace import Workspace
 
         day, rows = LabellingPlan.model_validate(plan), LabelledImageSet.model_validate(labelled)
@@ -146,7 +152,7 @@ with DAG(
     def report(plan: dict[str, Any], labelled: dict[str, Any], check: dict[str, Any] | None) -> str:
         """Says in a few lines what has become of the day; gives the first."""
         from jobs.labelling.day_report import day_lines
-        from jobs.results import LabelledImageSet, LabellingPlan, QualityCheck
+        from jobs.results import LabellingPlan, QualityCheck
 
         lines = day_lines(
             LabellingPlan.model_validate(plan),

@@ -22,7 +22,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, task
 from atoll.assets import CHAMPION, announce_champion
-from atoll.dag_params import experiment_param
+from atoll.dag_params import DEFAULT_ARGS, experiment_param
 from atoll.mistakes import mistakes_fail_at_once
 
 with DAG(
@@ -34,7 +34,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     tags=["atoll", "registry"],
-    default_args={"owner": "atoll", "retries": 2, "retry_delay": timedelta(seconds=30)},
+    default_args=DEFAULT_ARGS,
     params={
         "model": experiment_param("Model", "Models carry the name of their experiment."),
         "version": Param(

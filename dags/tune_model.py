@@ -27,17 +27,20 @@ from typing import Any
 
 from airflow.sdk import DAG, CronDataIntervalTimetable, task
 from atoll.assets import CHAMPION, announce_champion
-from atoll.dag_params import CLUSTER_CONF, SPARK_POOL, cluster_params, experiment_param
+from atoll.dag_params import CLUSTER_CONF, DEFAULT_ARGS, SPARK_POOL, cluster_params, experiment_param
 from atoll.mistakes import mistakes_fail_at_once
+from atoll.notices import morning_deadline
 from atoll.operators import SparkJobOperator
 from atoll.tuning_params import OVERRIDES, gate_params, search_params
 
 from jobs.experiment import experiments_folder
+from jobs.results import PreparedDataset, SelectedModel, TunedStudy
 from jobs.workspace import file_name
 
 log = logging.getLogger("atoll")
 
 SCHEDULE = os.environ.get("ATOLL_TUNE_SCHEDULE", "0 1 * * *")
+DEADLINE_HOURS = float(os.environ.get("ATOLL_TUNE_DEADLINE", "6"))
 EXPERIMENT = f"{experiments_folder()}/{{{{ params.experiment }}}}.yaml"
 STUDY = "{{ params.experiment }}-{{ file_name(run_id) }}"
 
@@ -50,7 +53,8 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     tags=["atoll", "tuning"],
-    default_args={"owner": "atoll", "retries": 2, "retry_delay": timedelta(minutes=1)},
+    default_args=DEFAULT_ARGS,
+    deadline=morning_deadline(DEADLINE_HOURS),
     params={
         "experiment": experiment_param("Experiment", "A file of the `experiments/` folder."),
         **search_params(),
@@ -62,12 +66,14 @@ with DAG(
     prepare_dataset = SparkJobOperator(
         task_id="prepare_dataset",
         job="prepare_dataset",
+        result=PreparedDataset,
         arguments={"experiment": EXPERIMENT, **OVERRIDES},
         execution_timeout=timedelta(hours=2),
     )
     tune_model = SparkJobOperator(
         task_id="tune_model",
         job="tune_model",
+        result=TunedStudy,
         arguments={
             "experiment": EXPERIMENT,
             "dataset": "{{ ti.xcom_pull('prepare_dataset')['folder'] }}",
@@ -81,6 +87,7 @@ with DAG(
     select_model = SparkJobOperator(
         task_id="select_model",
         job="select_model",
+        result=SelectedModel,
         arguments={"study": STUDY},
         execution_timeout=timedelta(hours=2),
     )

@@ -82,6 +82,8 @@ def spark_application(name: str) -> Iterator[tuple["SparkContext", ExecutorLayou
         with tempfile.TemporaryDirectory(prefix="atoll-code-") as folder:
             if not _has_code(conf):
                 context.addPyFile(str(archive_code(Path(folder))))
+            # Airflow makes the task's link of this line; see plugins/atoll/spark_log.py.
+            log.info("Spark application %s, its UI at %s", context.applicationId, context.uiWebUrl or "none")
             wait_for_executor(context, layout)
             yield context, layout
     finally:

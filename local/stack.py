@@ -127,7 +127,9 @@ class Stack:
         )
         self.file.write(state)
         if mlflow:  # it makes its own tables meanwhile
-            state = self._launch(mlflow_program(settings, databases, settings.mlflow_port or free), state)
+            program = mlflow_program(settings, databases, settings.mlflow_port or free)
+            environment["ATOLL_MLFLOW_URL"] = program.url or ""
+            state = self._launch(program, state)
         self._migrate(environment)
         for program in airflow_programs(environment, ports.url):
             state = self._launch(program, state)

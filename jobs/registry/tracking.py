@@ -1,5 +1,6 @@
 """A study in MLflow: one parent run, and under it one run for each trial."""
 
+import logging
 import math
 from collections import deque
 from collections.abc import Iterable
@@ -15,6 +16,8 @@ from jobs.workspace import Workspace
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+log = logging.getLogger("atoll")
 
 STUDY_TAG, TRIAL_TAG, DATASET_TAG = "atoll.study", "atoll.trial", "atoll.dataset"
 _KIND_TAG = "atoll.kind"
@@ -69,6 +72,8 @@ class StudyTracking:
         found = self._client.search_runs(
             [self._experiment], f"tags.`{_PARENT_TAG}` = '{self.run_id}'", max_results=_MOST_RUNS
         )
+        # Airflow makes the task's links of this line; see plugins/atoll/spark_log.py.
+        log.info("MLflow experiment %s, run %s", self._experiment, self.run_id)
         self._logged = {int(run.data.tags[TRIAL_TAG]): _LoggedTrial(run.info.run_id, _epochs(run)) for run in found}
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="tracking")
         self._waiting: deque[Future[None]] = deque()

@@ -1,9 +1,12 @@
 """Parameters that several DAGs share, as the trigger form shows them and as jobs and Spark are given them."""
 
 import os
+from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import Param
 
+from atoll.notices import ChatNotifier
 from jobs.experiment import experiment_names
 
 AS_IN_THE_FILE = "file"
@@ -11,6 +14,16 @@ AS_IN_THE_FILE = "file"
 
 SPARK_POOL = os.environ.get("ATOLL_SPARK_POOL", "default_pool")
 """Pool of the tasks that use the cluster; with as many slots as it can run applications, two nights do not fight over it."""
+
+DEFAULT_ARGS: dict[str, Any] = {
+    "owner": "atoll",
+    "retries": 3,
+    "retry_delay": timedelta(minutes=1),
+    "retry_exponential_backoff": 2,
+    "max_retry_delay": timedelta(minutes=15),
+    "on_failure_callback": [ChatNotifier()],
+}
+"""Of every task: it is tried again after 1, 2 and 4 minutes, takes up where it stopped, and people are told when it fails."""
 
 CLUSTER_CONF = {
     "spark.executor.cores": "{{ params.executor_cores }}",

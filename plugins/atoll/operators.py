@@ -9,18 +9,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import BaseHook, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
+from atoll.links import LINKS, links_from
+from atoll.process_tree import descendants, end
+from atoll.spark_log import readable
 from jobs.application import ERROR_FILE
 from jobs.files import write_atomically
 from jobs.results import Failure
 from jobs.spark import archive_code
 from jobs.workspace import REPOSITORY, Workspace
 
-_JSON_OBJECT = TypeAdapter(dict[str, Any])
+_json_object = TypeAdapter(dict[str, Any]).validate_json
 
 
 class SparkJobOperator(SparkSubmitOperator):
@@ -34,10 +38,12 @@ class SparkJobOperator(SparkSubmitOperator):
         arguments: Its arguments, each an option's name and a value (templated); a pair whose value is empty or `None` after
             templating is left out.
         conf: Spark settings (templated); one whose value is empty or `None` after templating is left out.
+        result: What `result.json` must be; None takes any JSON object.
         conn_id: The Spark connection. An unknown one fails the task, where `SparkSubmitOperator` would turn to YARN.
     """
 
     template_fields: Sequence[str] = (*SparkSubmitOperator.template_fields, "arguments")
+    operator_extra_links = LINKS
     ui_color = "#d5eef2"
 
     def __init__(
@@ -46,12 +52,13 @@ class SparkJobOperator(SparkSubmitOperator):
         job: str,
         arguments: Mapping[str, str],
         conf: Mapping[str, str] | None = None,
+        result: type[BaseModel] | None = None,
         conn_id: str = "spark_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(
             application=str(REPOSITORY / "jobs" / f"{job}.py"),
-            name=f"atoll {job}",
+            name="{{ dag.dag_id }}.{{ task.task_id }} {{ run_id }}",
             conf=dict(conf or {}),
             conn_id=conn_id,
             spark_binary=_spark_submit(),
@@ -60,6 +67,9 @@ class SparkJobOperator(SparkSubmitOperator):
         )
         self.conn_id = conn_id
         self.arguments = dict(arguments)
+        self.result = result
+        self._announced: dict[str, str] = {}
+        self._task_instance: Any = None
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Submits the job, waits for it and gives its result.
@@ -69,6 +79,7 @@ class SparkJobOperator(SparkSubmitOperator):
             AirflowException: The job failed; a retry may help.
         """
         self._check_connection()
+        self._task_instance = context.get("ti")
         workspace = Workspace.open()
         run = workspace.run(context["dag"].dag_id, context["run_id"], context["task"].task_id)
         result, error = run / "result.json", run / ERROR_FILE
@@ -84,16 +95,52 @@ class SparkJobOperator(SparkSubmitOperator):
                 raise
             failure = Failure.model_validate_json(error.read_bytes())
             raise (AirflowException if failure.transient else AirflowFailException)(failure.message) from None
-        return _JSON_OBJECT.validate_json(result.read_bytes())
+        content = result.read_bytes()
+        return (
+            self.result.model_validate_json(content).model_dump(mode="json") if self.result else _json_object(content)
+        )
+
+    def on_kill(self) -> None:
+        """Ends spark-submit, its JVM, its Python driver and whatever these have started."""
+        submitted = self._hook._submit_sp if self._hook else None
+        tree = descendants(submitted.pid) if submitted else []
+        if self._hook:
+            super().on_kill()
+        if forced := end(tree):
+            self.log.warning("%d of %d processes did not end by themselves and were killed", forced, len(tree))
+
+    def announced_links(self) -> dict[str, str | None]:
+        """Gives the addresses of the task's links as far as its job has announced them, by the keys of their XComs."""
+        return links_from(self._announced)
+
+    def _get_hook(self) -> SparkSubmitHook:
+        hook = super()._get_hook()
+        if not (hook._is_yarn or hook._is_kubernetes or hook._should_track_driver_status):
+            # There the hook finds the application's identifier in Spark's own lines. It has no seam for what comes before.
+            log_lines = hook._process_spark_submit_log
+            hook._process_spark_submit_log = lambda lines: log_lines(readable(lines, self._announce))
+        return hook
+
+    def _announce(self, found: dict[str, str]) -> None:
+        """Shows a link while the task still runs; Airflow itself makes them only at its end."""
+        before = self.announced_links()
+        self._announced |= found
+        for key, address in self.announced_links().items():
+            if self._task_instance is not None and address and address != before[key]:
+                self._task_instance.xcom_push(key=key, value=address)
 
     def _check_connection(self) -> None:
+        problem = None
         try:
-            BaseHook.get_connection(self.conn_id)
+            if not BaseHook.get_connection(self.conn_id).host:
+                problem = "has no host"
         except AirflowNotFoundException:
+            problem = "is not defined"
+        if problem:
             raise AirflowFailException(
-                f"connection {self.conn_id!r} is not defined; accepted: a Spark connection, for example "
+                f"connection {self.conn_id!r} {problem}; accepted: a Spark connection, for example "
                 'AIRFLOW_CONN_SPARK_DEFAULT=\'{"conn_type": "spark", "host": "spark://HOST", "port": 7077}\''
-            ) from None
+            )
 
 
 def _options(arguments: Mapping[str, str]) -> list[str]:

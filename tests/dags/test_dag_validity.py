@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG, CronDataIntervalTimetable
+from atoll.notices import ChatNotifier
 
 from jobs.experiment import experiment_names
 from jobs.overrides import ExperimentOverrides
@@ -51,6 +52,20 @@ def test_every_task_has_an_owner_retries_and_an_end(dag: DAG) -> None:
         assert task.owner == "atoll"
         assert task.retries >= 1
         assert task.execution_timeout <= timedelta(hours=12)
+
+
+def test_a_task_is_tried_again_ever_later_and_people_are_told_when_it_fails_for_good(dag: DAG) -> None:
+    for task in dag.tasks:
+        assert (task.retry_delay, task.retry_exponential_backoff) == (timedelta(minutes=1), 2)
+        assert task.max_retry_delay <= timedelta(minutes=15)
+        assert [type(told) for told in task.on_failure_callback] == [ChatNotifier]
+
+
+@pytest.mark.parametrize(("name", "hours"), [("tune_model", 6), ("label_images", 3)])
+def test_a_night_that_is_not_over_by_the_morning_is_told(bag: DagBag, name: str, hours: int) -> None:
+    (deadline,) = bag.dags[name].deadline
+    assert deadline.interval == timedelta(hours=hours)
+    assert deadline.callback.kwargs == {"hours": hours}
 
 
 @pytest.mark.parametrize("name", NIGHTLY)
