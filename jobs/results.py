@@ -206,3 +206,11 @@ class LabelledImageSet(Result):
     seconds: float
     staged: str | None = None
     """Identifies what was staged, where publishing is left to a later step."""
+
+
+class CleanedUp(Result):
+    """Result of `housekeeping`; in a dry run, what would have been removed."""
+
+    dry_run: bool
+    removed: dict[Literal["checkpoints", "study", "dataset", "run", "staged"], int]
+    bytes: int

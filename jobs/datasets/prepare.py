@@ -1,6 +1,7 @@
 """From an experiment to its prepared data set."""
 
 import logging
+import os
 from pathlib import Path
 
 from jobs.datasets.dataset import Dataset, fingerprint, open_dataset, write_dataset
@@ -57,6 +58,8 @@ def read_source(source: DigitsSource | MnistSource, workspace: Workspace) -> Sou
 
 
 def _result(dataset: Dataset, folder: Path, reused: bool) -> PreparedDataset:
+    if reused:
+        os.utime(folder)  # housekeeping counts the days from its last use
     log.info("data set %s %s, %s", dataset.name, dataset.fingerprint, "found" if reused else f"written to {folder}")
     return PreparedDataset(
         name=dataset.name,

@@ -81,6 +81,15 @@ def test_the_steps_that_use_the_cluster_may_have_a_pool_of_their_own(
     assert [task for task in tasks if tasks[task].pool == "cluster"] == [step]
 
 
+@pytest.mark.parametrize(("setting", "dry"), [(None, True), ("delete", False), ("yes", True)])
+def test_housekeeping_only_lists_until_it_is_told_to_delete(
+    setting: str | None, dry: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if setting:
+        monkeypatch.setenv("ATOLL_HOUSEKEEPING", setting)
+    assert parse("housekeeping").params["dry_run"] is dry
+
+
 @pytest.mark.parametrize(("name", "param"), [("tune_model", "experiment"), ("label_images", "model")])
 def test_the_form_offers_the_experiments_of_the_users_own_folder(
     name: str, param: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

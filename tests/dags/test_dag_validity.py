@@ -18,7 +18,7 @@ from jobs.experiment import experiment_names
 from jobs.overrides import ExperimentOverrides
 from jobs.workspace import REPOSITORY
 
-NAMES = ["label_images", "roll_back_model", "tune_model"]
+NAMES = ["housekeeping", "label_images", "roll_back_model", "tune_model"]
 
 NIGHTLY = ["label_images", "tune_model"]
 
@@ -110,6 +110,9 @@ def test_the_experiments_of_the_folder_can_be_chosen(bag: DagBag) -> None:
         ("label_images", "confidence_drop", [0, 100], [-1, 101]),
         ("label_images", "top_k", [1, 100], [0, 101]),
         ("label_images", "image_set", ["photos", "a.b_c+d-1"], ["", 3, "../x", ".hidden", "a/b"]),
+        ("housekeeping", "dry_run", [True, False], ["no", None]),
+        ("housekeeping", "checkpoint_days", [1, 3650], [0, 3651, None]),
+        ("housekeeping", "dataset_days", [1], [0, 0.5]),
         ("roll_back_model", "version", [1, 7], [0, None, "champion"]),
         ("roll_back_model", "why", ["it calls zebras horses"], ["", "x", None]),
         ("tune_model", "experiment", ["digits", "mnist"], ["nosuch", None]),
