@@ -57,13 +57,14 @@ def test_images_of_ones_own_are_laid_out_and_named_as_the_page_shows_and_its_mis
     assert str(mistake.value).replace(str(tmp_path), "/data") in section
 
 
-def test_every_variable_in_the_readme_is_read_somewhere() -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/airflow.md"])
+def test_every_variable_on_the_page_is_read_somewhere(page: str) -> None:
     code = "".join(
         path.read_text()
         for folder in ("jobs", "dags", "plugins", "local", "tests")
         for path in (REPOSITORY / folder).rglob("*.py")
     )
-    named = set(re.findall(r"`(ATOLL_\w+)`", (REPOSITORY / "README.md").read_text()))
+    named = set(re.findall(r"`(ATOLL_\w+)`", (REPOSITORY / page).read_text()))
     assert named
     assert [name for name in sorted(named) if f'"{name}"' not in code] == []
 
