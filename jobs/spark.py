@@ -67,6 +67,7 @@ def spark_application(name: str) -> Iterator[tuple["SparkContext", ExecutorLayou
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     from pyspark import SparkConf, SparkContext
 
+    logging.getLogger("py4j").setLevel(logging.WARNING)  # it tells of each connection that it closes
     SparkContext._ensure_initialized()  # what spark-submit was given is known to the JVM alone
     conf = SparkConf()
     master = conf.get("spark.master", "local[*]") or "local[*]"
