@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 
 _CHATTER = re.compile(
     r"^\d\d/\d\d/\d\d \d\d:\d\d:\d\d (INFO|DEBUG|TRACE) "  # Spark's own lines; its warnings are kept
+    r"|^\d\d/\d\d/\d\d \d\d:\d\d:\d\d WARN NativeCodeLoader: "
+    r"|^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d INFO mlflow\."
     r"|^Using Spark's default log4j profile"
     r"|^Setting default log level to "
     r"|^To adjust logging level use "
