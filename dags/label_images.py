@@ -159,7 +159,8 @@ with DAG(
             LabelledImageSet.model_validate(labelled),
             QualityCheck.model_validate(check) if check else None,
         )
-        log.info("\n".join(lines))
+        for line in lines:
+            log.info("%s", line)
         return lines[0]
 
     plan = resolve_model()

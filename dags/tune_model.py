@@ -129,7 +129,8 @@ with DAG(
             SelectedModel.model_validate(selected),
             Promotion.model_validate(promotion),
         )
-        log.info("\n".join(lines))
+        for line in lines:
+            log.info("%s", line)
         return lines[0]
 
     prepare_dataset >> tune_model >> select_model
