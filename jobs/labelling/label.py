@@ -8,12 +8,12 @@ from collections import Counter
 from pyspark import SparkContext
 
 from jobs.errors import InvalidArgumentError, InvalidGraphError
-from jobs.labelling.image_source import ImageSet, list_images, printable
 from jobs.labelling.partition import BroadcastModel, CheckGraph, LabelPartition, PartFiles, partition_count
 from jobs.labelling.pipeline import PipelineSettings
 from jobs.labelling.progress import logged_progress
 from jobs.labelling.publish import Staged, discard, publish, stage
 from jobs.labelling.request import LabellingRequest
+from jobs.labelling.sources.image_set import ImageSet
 from jobs.models.graph_plan import GraphPlan
 from jobs.results import LabelledImageSet, QuarantineReason
 from jobs.spark import ExecutorLayout, executor_count, spark_application
@@ -43,14 +43,14 @@ def label_images(request: LabellingRequest) -> LabelledImageSet:
     """
     started = time.monotonic()
     model = request.model.load()
-    images = list_images(request.images)
-    log.info("labelling %d images of %s with %s", len(images.names), request.images, model.stamp.name)
+    images = request.images.load()
+    log.info("labelling %d images of %s with %s", len(images), request.images, model.stamp.name)
     with request.destination.locked():
         staged = stage(request.destination)
         try:
             with spark_application("label_images") as (context, layout):
                 parts = _label(context, layout, model, images, staged, request)
-            counts = publish(request.destination, staged, parts, map(printable, images.names))
+            counts = publish(request.destination, staged, parts, images.names())
         except BaseException:
             if not request.destination.journal.exists():  # else it is decided, and the next run completes it
                 discard(request.destination)
@@ -78,14 +78,15 @@ def _label(
     _check_labels(model, plan)
     log.info("graph %s: %s", model.stamp.graph_sha256[:12], plan.describe())
     done, quarantined = context.accumulator(0), context.accumulator(0)
-    settings = PipelineSettings(request.limits, request.batch_size, request.top_k, layout.cores * _THREADS_PER_CORE)
+    threads = layout.cores * _THREADS_PER_CORE
+    settings = PipelineSettings(request.limits, request.batch_size, request.top_k, threads, images.reading.at_once)
     task = LabelPartition(
-        broadcast, plan, images.root, settings, layout.cores, staged.labels, staged.quarantine, done, quarantined
+        broadcast, plan, images.reading, settings, layout.cores, staged.labels, staged.quarantine, done, quarantined
     )
-    partitions = partition_count(len(images.names), executor_count(context, layout))
-    with logged_progress(len(images.names), lambda: done.value, lambda: quarantined.value):
+    count = partition_count(len(images), executor_count(context, layout), images.per_partition)
+    with logged_progress(len(images), lambda: done.value, lambda: quarantined.value):
         try:
-            parts: list[PartFiles] = context.parallelize(images.names, partitions).mapPartitions(task).collect()
+            parts: list[PartFiles] = context.parallelize(images.partitions(count), count).mapPartitions(task).collect()
         except Exception as error:
             if "No space left on device" in str(error):  # on an executor, whose errors come as text
                 raise OSError(errno.ENOSPC, "No space left on device", str(staged.labels)) from None

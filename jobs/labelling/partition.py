@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from jobs.errors import InvalidGraphError
-from jobs.labelling.image_source import ImageReader
 from jobs.labelling.pipeline import LabellingPipeline, PipelineSettings
-from jobs.labelling.schema import LabelledImage, ModelStamp, QuarantinedImage, labels_table, quarantine_table
+from jobs.labelling.schema import LabelledImage, ModelStamp, QuarantinedImage, beside, labels_table, quarantine_table
+from jobs.labelling.sources.image_set import Reading, carried_columns, unpacked
 from jobs.models.graph_plan import GraphPlan
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class LabelPartition:
     Attributes:
         model: Broadcast once.
         plan: How the graph is run.
-        root: The image set, as `ImageSet.root`.
+        reading: How the images are read.
         settings: Limits and sizes.
         cores: Of the executor.
         labels: Staged folder for labels, which exists.
@@ -87,7 +87,7 @@ class LabelPartition:
 
     model: "Broadcast[BroadcastModel]"
     plan: GraphPlan
-    root: str
+    reading: Reading
     settings: PipelineSettings
     cores: int
     labels: Path
@@ -95,8 +95,8 @@ class LabelPartition:
     done: "Accumulator[int]"
     quarantined: "Accumulator[int]"
 
-    def __call__(self, names: Iterator[str]) -> Iterator[PartFiles]:
-        """Labels the images; gives the names of the files that it wrote."""
+    def __call__(self, partitions: Iterator[bytes]) -> Iterator[PartFiles]:
+        """Labels the images of each partition; gives the names of the files that it wrote."""
         from jobs.models.threads import use_cores
 
         use_cores(self.cores)
@@ -104,20 +104,27 @@ class LabelPartition:
 
         run_graphs_unchanged()
         model = self.model.value
-        reader = ImageReader(self.root, self.settings.limits.bytes)
-        pipeline = LabellingPipeline(reader, load_graph(model.graph, self.plan), model.labels, self.settings)
-        labelled: list[LabelledImage] = []
-        rejected: list[QuarantinedImage] = []
-        for row in pipeline.run(names):
-            if isinstance(row, LabelledImage):
-                labelled.append(row)
+        pipeline = LabellingPipeline(load_graph(model.graph, self.plan), model.labels, self.settings)
+        for partition in partitions:
+            yield self._label(unpacked(partition), pipeline)
+
+    def _label(self, images: pa.Table, pipeline: LabellingPipeline) -> PartFiles:
+        labelled: dict[int, LabelledImage] = {}
+        rejected: dict[int, QuarantinedImage] = {}
+        for row, image in pipeline.run(self.reading.open(images)):
+            if isinstance(image, LabelledImage):
+                labelled[row] = image
             else:
-                rejected.append(row)
+                rejected[row] = image
         self.done.add(len(labelled) + len(rejected))
         self.quarantined.add(len(rejected))
-        yield PartFiles(
-            _write(labels_table(labelled, model.stamp), self.labels),
-            _write(quarantine_table(rejected), self.quarantine),
+        carried = carried_columns(images)
+        order, bad = (pa.array(sorted(rows), pa.int64()) for rows in (labelled, rejected))
+        labels = labels_table([labelled[row] for row in sorted(labelled)], self.model.value.stamp)
+        quarantine = quarantine_table([rejected[row] for row in sorted(rejected)])
+        return PartFiles(
+            _write(beside(labels, carried.take(order)), self.labels),
+            _write(beside(quarantine, carried.take(bad)), self.quarantine),
         )
 
 

@@ -77,6 +77,18 @@ class QuarantinedImage:
     detail: str
 
 
+def with_carried(schema: pa.Schema, carried: pa.Schema) -> pa.Schema:
+    """Adds the columns that are carried through from a list to those of labels or of quarantine."""
+    return pa.schema([*schema, *carried])
+
+
+def beside(rows: pa.Table, carried: pa.Table) -> pa.Table:
+    """Puts the carried columns beside labels or quarantine, row by row."""
+    for field, column in zip(carried.schema, carried.columns, strict=True):
+        rows = rows.append_column(field, column)
+    return rows
+
+
 def labels_table(rows: Sequence[LabelledImage], model: ModelStamp) -> pa.Table:
     """Puts labelled images into the columns of `LABELS`."""
     columns = [
