@@ -42,7 +42,7 @@ def parse_network(text: str) -> Network:
 
 
 def _carried(address: Address) -> tuple[IPv4Address, ...]:
-    if isinstance(address, IPv4Address):
+    if isinstance(address, IPv4Address) or address.is_loopback or address.is_unspecified:
         return ()
     if address.ipv4_mapped:
         return (address.ipv4_mapped,)

@@ -137,8 +137,9 @@ class Fetcher:
             raise _failed(str(error)) from None
         except _BROKEN as error:
             check_time()
-            if isinstance(error.__cause__, ssl.SSLCertVerificationError):
-                raise _failed(f"its certificate is not trusted: {error.__cause__.verify_message}") from None
+            cause = error.args[0] if error.args else None
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                raise _failed(f"its certificate is not trusted: {cause.verify_message}") from None
             raise _MayPassError(_trouble(error, settings)) from None
 
     def _receive(self, url: httpx.URL, response: httpcore.Response, limit: int) -> bytes | _Moved:
@@ -200,7 +201,9 @@ def _parsed(text: str, base: httpx.URL | None = None) -> httpx.URL:
     """
     what = "redirected to" if base else "is"
     try:
-        url = base.join(text) if base else httpx.URL(text)
+        url = httpx.URL(text)
+        if base and not url.scheme:
+            url = base.join(url)
     except (httpx.InvalidURL, ValueError, UnicodeError) as error:
         raise _failed(f"{what} no URL: {error}") from None
     if url.scheme not in ("http", "https") or not url.raw_host:
