@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jobs.labelling.formats import for_graph
 from jobs.labelling.header import ImageLimits, ImageSize, check_image
 from jobs.labelling.pixel_budget import PixelBudget
 from jobs.labelling.rejection import ImageRejectedError
@@ -138,9 +139,10 @@ class LabellingPipeline:
             return image.row, QuarantinedImage(image.name, "unreadable", str(error))
 
     def _decode(self, image: UnreadImage, encoded: bytes) -> _Prepared:
-        size = check_image(encoded, self._settings.limits)
-        with self._pixels.reserve(size.pixels):
-            return _Prepared(image.row, image.name, size, self._graph.prepare(encoded))
+        header = check_image(encoded, self._settings.limits)
+        with self._pixels.reserve(header.size.pixels):
+            tensor = self._graph.prepare(for_graph(encoded, header))
+            return _Prepared(image.row, image.name, header.size, tensor)
 
     def _infer(self, batch: list[_Prepared]) -> Iterator[Labelled]:
         from jobs.models.frozen_graph import ImageDecodeError
