@@ -24,8 +24,18 @@ _MOST_SCANS = 100
 
 _START_OF_SCAN = b"\xff\xda"
 _ORIENTATION = 0x0112  # Exif 2.3, section 4.6.4
-_MALFORMED = (OSError, ValueError, SyntaxError, TypeError, IndexError, KeyError, OverflowError, struct.error)
-"""What Pillow raises for headers that are none; it has no exception of its own for all of them."""
+PILLOW_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    SyntaxError,
+    TypeError,
+    IndexError,
+    KeyError,
+    OverflowError,
+    struct.error,
+)
+"""What Pillow raises for an image that is none; it has no exception of its own for all of them."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +118,7 @@ def _read(encoded: bytes) -> ImageHeader:
         with Image.open(io.BytesIO(encoded), formats=ACCEPTED_FORMATS) as image:
             kind: ImageFormat = next((one for one in ACCEPTED_FORMATS if one == image.format), "JPEG")  # or MPO
             return ImageHeader(kind, ImageSize(*image.size), _orientation(image.info.get("exif")))
-    except _MALFORMED as error:
+    except PILLOW_ERRORS as error:
         detail = "" if isinstance(error, UnidentifiedImageError) else f": {type(error).__name__}: {error}"
         accepted = ", ".join(ACCEPTED_FORMATS)
         raise ImageRejectedError("not_an_image", f"no header of one of {accepted}{detail}"[:300]) from None
@@ -122,6 +132,6 @@ def _orientation(exif: bytes | None) -> int:
         tags = Image.Exif()
         tags.load(exif)
         value = tags.get(_ORIENTATION, 1)
-    except _MALFORMED:
+    except PILLOW_ERRORS:
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
