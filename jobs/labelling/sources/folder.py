@@ -64,9 +64,8 @@ class FolderOfImages:
                 f"{self.folder}: none of its {len(visible)} files matches {' or '.join(self.patterns)}, such as "
                 f"{visible[0]}; accepted: a --pattern that one matches"
             )
-        return ImageSet(
-            listed(wanted, wanted), FileReading(_rooted(files, self.folder, root), self.fetch, remote=False)
-        )
+        reading = FileReading(_rooted(files, self.folder, root), self.fetch, remote=False)
+        return ImageSet(listed(wanted, wanted), reading, reading.per_partition)
 
 
 def matching(names: Iterable[str], patterns: tuple[str, ...]) -> Iterable[str]:

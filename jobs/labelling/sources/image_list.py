@@ -55,7 +55,8 @@ class ListOfImages:
         remote = any(protocol(name) not in ("", "file") for name in names)
         _, path = open_for_user(self.file, _ACCEPTED)
         root = self.file if protocol(self.file) else path
-        return ImageSet(listed(shown, names, carried), FileReading(root.rpartition("/")[0], self.fetch, remote))
+        reading = FileReading(root.rpartition("/")[0], self.fetch, remote)
+        return ImageSet(listed(shown, names, carried), reading, reading.per_partition)
 
     def _read(self) -> tuple[list[str], pa.Table | None]:
         suffix = PurePosixPath(self.file).suffix.lower()

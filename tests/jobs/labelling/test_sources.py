@@ -116,6 +116,13 @@ def test_a_text_file_lists_paths_relative_to_it_and_absolute_ones(folder, tmp_pa
     }
 
 
+@pytest.mark.parametrize(("line", "at_once", "per_partition"), [("a.jpg", None, 256), ("http://host/a.jpg", 64, 1024)])
+def test_what_waits_for_a_network_is_read_many_at_once_and_in_large_partitions(tmp_path, line, at_once, per_partition):
+    (tmp_path / "list.txt").write_text(line)
+    images = list_of(tmp_path / "list.txt").load()
+    assert (images.reading.at_once, images.per_partition) == (at_once, per_partition)
+
+
 @pytest.mark.parametrize("place", ["ftp://host/a.jpg", "simplecache::http://127.0.0.1/", "zip://x.zip", "memory://a"])
 def test_a_list_cannot_reach_for_services_that_are_no_storage(tmp_path, place):
     (tmp_path / "list.txt").write_text(place)
