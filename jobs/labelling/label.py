@@ -3,11 +3,11 @@
 import errno
 import logging
 import time
-from collections import Counter
 
 from pyspark import SparkContext
 
 from jobs.errors import InvalidArgumentError, InvalidGraphError
+from jobs.labelling.counts import Counts
 from jobs.labelling.partition import BroadcastModel, CheckGraph, LabelPartition, PartFiles, partition_count
 from jobs.labelling.pipeline import PipelineSettings
 from jobs.labelling.progress import logged_progress
@@ -15,13 +15,16 @@ from jobs.labelling.publish import Staged, discard, publish, stage
 from jobs.labelling.request import LabellingRequest
 from jobs.labelling.sources.image_set import ImageSet
 from jobs.models.graph_plan import GraphPlan
-from jobs.results import LabelledImageSet, QuarantineReason
+from jobs.results import LabelledImageSet
 from jobs.spark import ExecutorLayout, executor_count, spark_application
 
 log = logging.getLogger("atoll")
 
 _THREADS_PER_CORE = 2
 """Half of them wait for files while the others decode."""
+
+_LABELS_REPORTED = 100
+"""In the result, which travels through Airflow's database."""
 
 
 def label_images(request: LabellingRequest) -> LabelledImageSet:
@@ -49,13 +52,13 @@ def label_images(request: LabellingRequest) -> LabelledImageSet:
         staged = stage(request.destination)
         try:
             with spark_application("label_images") as (context, layout):
-                parts = _label(context, layout, model, images, staged, request)
-            counts = publish(request.destination, staged, parts, images.names())
+                parts, speed = _label(context, layout, model, images, staged, request)
+            counts = publish(request.destination, staged, parts, images.names(), images.carried)
         except BaseException:
             if not request.destination.journal.exists():  # else it is decided, and the next run completes it
                 discard(request.destination)
             raise
-        result = _result(request, model, counts.labelled, counts.reasons, time.monotonic() - started)
+        result = _result(request, model, counts, speed, time.monotonic() - started)
         if request.destination.result:
             result.write(request.destination.result)
     return result
@@ -68,8 +71,8 @@ def _label(
     images: ImageSet,
     staged: Staged,
     request: LabellingRequest,
-) -> list[PartFiles]:
-    """Checks the graph in one task, then labels the images in others."""
+) -> tuple[list[PartFiles], float]:
+    """Checks the graph in one task, then labels the images in others; gives images per second of the latter too."""
     broadcast = context.broadcast(model)
     check = CheckGraph(broadcast, request.input_tensor, request.output_tensor, layout.cores)
     (plan,) = context.parallelize([None], 1).mapPartitions(check).collect()
@@ -84,6 +87,7 @@ def _label(
         broadcast, plan, images.reading, settings, layout.cores, staged.labels, staged.quarantine, done, quarantined
     )
     count = partition_count(len(images), executor_count(context, layout), images.per_partition)
+    started = time.monotonic()
     with logged_progress(len(images), lambda: done.value, lambda: quarantined.value):
         try:
             parts: list[PartFiles] = context.parallelize(images.partitions(count), count).mapPartitions(task).collect()
@@ -91,7 +95,7 @@ def _label(
             if "No space left on device" in str(error):  # on an executor, whose errors come as text
                 raise OSError(errno.ENOSPC, "No space left on device", str(staged.labels)) from None
             raise
-    return parts
+    return parts, len(images) / (time.monotonic() - started)
 
 
 def _check_labels(model: BroadcastModel, plan: GraphPlan) -> None:
@@ -103,33 +107,36 @@ def _check_labels(model: BroadcastModel, plan: GraphPlan) -> None:
 
 
 def _result(
-    request: LabellingRequest,
-    model: BroadcastModel,
-    labelled: int,
-    reasons: tuple[QuarantineReason, ...],
-    seconds: float,
+    request: LabellingRequest, model: BroadcastModel, counts: Counts, speed: float, seconds: float
 ) -> LabelledImageSet:
-    counted = Counter(reasons)
-    images = labelled + len(reasons)
-    why = ", ".join(f"{count} {reason}" for reason, count in counted.most_common())
+    images = counts.labelled + counts.quarantined
+    why = ", ".join(f"{count} {reason}" for reason, count in counts.reasons.most_common())
     log.info(
-        "published %s: %d images in %.0f s, %d labelled, %d quarantined%s",
+        "published %s: %d images in %.0f s, %.0f images/s, %d labelled, %d quarantined%s",
         request.destination.labels,
         images,
         seconds,
-        labelled,
-        len(reasons),
+        speed,
+        counts.labelled,
+        counts.quarantined,
         f" ({why})" if why else "",
     )
     return LabelledImageSet(
         model_name=model.stamp.name,
         model_version=model.stamp.version,
         graph_sha256=model.stamp.graph_sha256,
+        study=model.stamp.study,
+        dataset_fingerprint=model.stamp.dataset_fingerprint,
+        source=str(request.images),
         images=images,
-        labelled=labelled,
-        quarantined=len(reasons),
-        reasons=dict(counted),
+        labelled=counts.labelled,
+        quarantined=counts.quarantined,
+        reasons=dict(counts.reasons),
+        most_frequent=dict(counts.labels.most_common(_LABELS_REPORTED)),
+        distinct_labels=len(counts.labels),
+        confidence=counts.confidence,
         labels=str(request.destination.labels),
         quarantine=str(request.destination.quarantine),
         seconds=round(seconds, 3),
+        images_per_second=round(speed, 2),
     )

@@ -1,15 +1,14 @@
 """The Spark tasks of labelling: checking the graph once, then labelling the images of a partition."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from jobs.errors import InvalidGraphError
+from jobs.labelling.part_files import write_part
 from jobs.labelling.pipeline import LabellingPipeline, PipelineSettings
 from jobs.labelling.schema import LabelledImage, ModelStamp, QuarantinedImage, beside, labels_table, quarantine_table
 from jobs.labelling.sources.image_set import Reading, carried_columns, unpacked
@@ -137,14 +136,6 @@ def partition_count(images: int, executors: int, per_partition: int = 256) -> in
         per_partition: Images per partition; a task costs some 50 ms on top of them.
     """
     return min(images, max(executors, -(-images // per_partition)))
-
-
-def write_part(table: pa.Table, path: Path) -> None:
-    """Writes a Parquet file that outlives a crash of the machine."""
-    with path.open("wb") as file:
-        pq.write_table(table, file, compression="zstd")
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _write(table: pa.Table, folder: Path) -> str | None:
