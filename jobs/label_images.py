@@ -11,6 +11,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from jobs import application
 from jobs.labelling.label import label_images
 from jobs.labelling.request import request_from
+from jobs.labelling.sources.options import add_source_arguments
 from jobs.results import LabelledImageSet
 
 
@@ -27,7 +28,6 @@ def parser() -> argparse.ArgumentParser:
     add("--labels", type=Path, metavar="FILE", help="its labels, one per line, in the order of its outputs")
     add("--model", metavar="NAME", help="a model of the registry; or use --graph and --labels")
     add("--model-version", type=int, metavar="N", help="its version (default: the champion)")
-    add("--images", metavar="FOLDER", help="folder or URL of the images (default: the image set of the workspace)")
     add("--output", metavar="FOLDER", help="where labels, quarantine and result.json go; or use --image-set, --date")
     add("--image-set", metavar="NAME", help="name of the image set in the workspace")
     add("--date", type=day, metavar="YYYY-MM-DD", help="day of the image set")
@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     add("--max-megabytes", type=float, default=50, metavar="N", help="larger files are not read (%(default)s)")
     add("--input-tensor", metavar="NAME", help="the encoded image (default: what feeds the image decoder)")
     add("--output-tensor", metavar="NAME", help="the scores (default: softmax:0)")
+    add_source_arguments(arguments)
     return arguments
 
 

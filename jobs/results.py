@@ -197,13 +197,27 @@ class LabelledImageSet(Result):
     model_name: str
     model_version: int | None
     graph_sha256: str
+    study: str | None = None
+    """That the model was selected from; None for a graph that is not from the registry."""
+    dataset_fingerprint: str | None = None
+    """Of the data set that the model was trained on."""
+    source: str = ""
+    """The folder, list or table that named the images."""
     images: int
     labelled: int
     quarantined: int
     reasons: dict[QuarantineReason, int]
+    most_frequent: dict[str, int] = {}
+    """How many images have each label; of the 100 most frequent labels, most frequent first."""
+    distinct_labels: int = 0
+    confidence: list[int] = []
+    """How many labels have a score in each of ten equal bins from 0 to 1."""
     labels: str
     quarantine: str
     seconds: float
+    """In all, with the start of Spark and of TensorFlow."""
+    images_per_second: float = 0.0
+    """While the executors were labelling, without start and publishing."""
     staged: str | None = None
     """Identifies what was staged, where publishing is left to a later step."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from jobs import label_images
 from jobs.datasets.class_folders import list_class_folders
 from jobs.errors import InvalidDatasetError, InvalidExperimentError
 from jobs.experiment import ImageFolderSource, load_experiment
@@ -69,9 +70,22 @@ def test_every_variable_on_the_page_is_read_somewhere(page: str) -> None:
     assert [name for name in sorted(named) if f'"{name}"' not in code] == []
 
 
-def test_every_quarantine_reason_is_explained() -> None:
-    text = (REPOSITORY / "docs" / "architecture.md").read_text()
+@pytest.mark.parametrize("page", ["architecture.md", "labelling.md"])
+def test_every_quarantine_reason_is_explained(page: str) -> None:
+    text = (REPOSITORY / "docs" / page).read_text()
     assert [reason for reason in QuarantineReason.__args__ if f"| `{reason}` |" not in text] == []
+
+
+def test_every_option_of_labelling_is_explained_with_its_default() -> None:
+    text = (REPOSITORY / "docs" / "labelling.md").read_text()
+    for action in label_images.parser()._actions:
+        option = action.option_strings[-1]
+        if option == "--help":
+            continue
+        rows = [line for line in text.splitlines() if re.search(rf"[` ]{option}[` ]", line)]
+        assert rows, f"{option} is not on the page"
+        if isinstance(action.default, int | float):
+            assert any(f" {action.default:g} " in row for row in rows), f"{option} is {action.default} by default"
 
 
 def test_every_make_target_that_the_readme_names_exists() -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.labelling.formats import for_graph
 from jobs.labelling.header import ImageLimits, check_image
 from jobs.labelling.pixel_budget import PixelBudget
 from jobs.labelling.rejection import ImageRejectedError
@@ -132,9 +133,9 @@ class DecodePartition:
         try:
             with _open(self.root / name) as file:
                 encoded = file.read(self.limits.bytes + 1)
-            size = check_image(encoded, self.limits)
-            with budget.reserve(size.pixels):
-                return hashlib.sha256(encoded).digest(), decode_image(encoded, self.image_shape)
+            header = check_image(encoded, self.limits)
+            with budget.reserve(header.stored.pixels):
+                return hashlib.sha256(encoded).digest(), decode_image(for_graph(encoded, header), self.image_shape)
         except ImageRejectedError as rejected:
             return Quarantined(rejected.reason, rejected.detail)
         except OSError as error:

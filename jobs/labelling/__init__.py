@@ -1,1 +1,1 @@
-"""Labelling a folder of images with a frozen graph that is broadcast to the executors."""
+"""Labelling a set of images with a frozen graph that is broadcast to the executors."""

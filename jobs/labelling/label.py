@@ -3,19 +3,19 @@
 import errno
 import logging
 import time
-from collections import Counter
 from dataclasses import replace
 
 from pyspark import SparkContext
 
 from jobs.errors import InvalidArgumentError, InvalidGraphError
-from jobs.labelling.image_source import ImageSet, list_images, printable
+from jobs.labelling.counts import Counts
 from jobs.labelling.partition import BroadcastModel, CheckGraph, LabelPartition, PartFiles, partition_count
 from jobs.labelling.pipeline import PipelineSettings
 from jobs.labelling.progress import logged_progress
-from jobs.labelling.publish import Counts, Staged, discard, publish, seal, stage
+from jobs.labelling.publish import Staged, discard, publish, seal, stage
 from jobs.labelling.request import LabellingRequest
 from jobs.labelling.sample import sample_positions
+from jobs.labelling.sources.image_set import ImageSet
 from jobs.models.graph_plan import GraphPlan
 from jobs.results import LabelledImageSet
 from jobs.spark import ExecutorLayout, executor_count, spark_application
@@ -24,6 +24,9 @@ log = logging.getLogger("atoll")
 
 _THREADS_PER_CORE = 2
 """Half of them wait for files while the others decode."""
+
+_LABELS_REPORTED = 100
+"""In the result, which travels through Airflow's database."""
 
 
 def label_images(request: LabellingRequest) -> LabelledImageSet:
@@ -45,22 +48,25 @@ def label_images(request: LabellingRequest) -> LabelledImageSet:
     """
     started = time.monotonic()
     model = request.model.load()
-    images = _asked_for(list_images(request.images), request.sample)
-    log.info("labelling %d images of %s with %s", len(images.names), request.images, model.stamp.name)
+    images = _asked_for(request.images.load(), request.sample)
+    log.info("labelling %d images of %s with %s", len(images), request.images, model.stamp.name)
     with request.destination.locked():
         staged = stage(request.destination)
         try:
             with spark_application("label_images") as (context, layout):
-                parts = _label(context, layout, model, images, staged, request)
-            listed = map(printable, images.names)
-            counts = (
-                publish(request.destination, staged, parts, listed) if request.publish else seal(staged, parts, listed)
-            )
+                parts, speed = _label(context, layout, model, images, staged, request)
+            named, carried = images.names(), images.carried
+            if request.publish:
+                counts = publish(request.destination, staged, parts, named, carried)
+            else:
+                counts = seal(staged, parts, named, carried)
         except BaseException:
             if not request.destination.journal.exists():  # else it is decided, and the next run completes it
                 discard(request.destination)
             raise
-        result = _result(request, model, counts, None if request.publish else staged.run, time.monotonic() - started)
+        result = _result(
+            request, model, counts, None if request.publish else staged.run, speed, time.monotonic() - started
+        )
         if request.destination.result:
             result.write(request.destination.result)
     return result
@@ -69,7 +75,7 @@ def label_images(request: LabellingRequest) -> LabelledImageSet:
 def _asked_for(images: ImageSet, sample: int | None) -> ImageSet:
     if sample is None:
         return images
-    return replace(images, names=tuple(images.names[at] for at in sample_positions(images.names, sample)))
+    return replace(images, images=images.images.take(sample_positions(images.names(), sample)))
 
 
 def _label(
@@ -79,8 +85,8 @@ def _label(
     images: ImageSet,
     staged: Staged,
     request: LabellingRequest,
-) -> list[PartFiles]:
-    """Checks the graph in one task, then labels the images in others."""
+) -> tuple[list[PartFiles], float]:
+    """Checks the graph in one task, then labels the images in others; gives images per second of the latter too."""
     broadcast = context.broadcast(model)
     check = CheckGraph(broadcast, request.input_tensor, request.output_tensor, layout.cores)
     (plan,) = context.parallelize([None], 1).mapPartitions(check).collect()
@@ -89,20 +95,22 @@ def _label(
     _check_labels(model, plan)
     log.info("graph %s: %s", model.stamp.graph_sha256[:12], plan.describe())
     done, quarantined = context.accumulator(0), context.accumulator(0)
-    settings = PipelineSettings(request.limits, request.batch_size, request.top_k, layout.cores * _THREADS_PER_CORE)
+    threads = layout.cores * _THREADS_PER_CORE
+    settings = PipelineSettings(request.limits, request.batch_size, request.top_k, threads, images.reading.at_once)
     task = LabelPartition(
-        broadcast, plan, images.root, settings, layout.cores, staged.labels, staged.quarantine, done, quarantined,
+        broadcast, plan, images.reading, settings, layout.cores, staged.labels, staged.quarantine, done, quarantined,
         request.min_score,
     )  # fmt: skip
-    partitions = partition_count(len(images.names), executor_count(context, layout))
-    with logged_progress(len(images.names), lambda: done.value, lambda: quarantined.value):
+    count = partition_count(len(images), executor_count(context, layout), images.per_partition)
+    started = time.monotonic()
+    with logged_progress(len(images), lambda: done.value, lambda: quarantined.value):
         try:
-            parts: list[PartFiles] = context.parallelize(images.names, partitions).mapPartitions(task).collect()
+            parts: list[PartFiles] = context.parallelize(images.partitions(count), count).mapPartitions(task).collect()
         except Exception as error:
             if "No space left on device" in str(error):  # on an executor, whose errors come as text
                 raise OSError(errno.ENOSPC, "No space left on device", str(staged.labels)) from None
             raise
-    return parts
+    return parts, len(images) / (time.monotonic() - started)
 
 
 def _check_labels(model: BroadcastModel, plan: GraphPlan) -> None:
@@ -114,36 +122,38 @@ def _check_labels(model: BroadcastModel, plan: GraphPlan) -> None:
 
 
 def _result(
-    request: LabellingRequest,
-    model: BroadcastModel,
-    counts: Counts,
-    staged: str | None,
-    seconds: float,
+    request: LabellingRequest, model: BroadcastModel, counts: Counts, staged: str | None, speed: float, seconds: float
 ) -> LabelledImageSet:
-    counted = Counter(counts.reasons)
-    labelled, quarantined = counts.labelled, len(counts.reasons)
-    images = labelled + quarantined
-    why = ", ".join(f"{count} {reason}" for reason, count in counted.most_common())
+    images = counts.labelled + counts.quarantined
+    why = ", ".join(f"{count} {reason}" for reason, count in counts.reasons.most_common())
     log.info(
-        "%s %s: %d images in %.0f s, %d labelled, %d quarantined%s",
+        "%s %s: %d images in %.0f s, %.0f images/s, %d labelled, %d quarantined%s",
         "staged, not yet published," if staged else "published",
         request.destination.labels,
         images,
         seconds,
-        labelled,
-        quarantined,
+        speed,
+        counts.labelled,
+        counts.quarantined,
         f" ({why})" if why else "",
     )
     return LabelledImageSet(
         model_name=model.stamp.name,
         model_version=model.stamp.version,
         graph_sha256=model.stamp.graph_sha256,
+        study=model.stamp.study,
+        dataset_fingerprint=model.stamp.dataset_fingerprint,
+        source=str(request.images),
         images=images,
-        labelled=labelled,
-        quarantined=quarantined,
-        reasons=dict(counted),
+        labelled=counts.labelled,
+        quarantined=counts.quarantined,
+        reasons=dict(counts.reasons),
+        most_frequent=dict(counts.labels.most_common(_LABELS_REPORTED)),
+        distinct_labels=len(counts.labels),
+        confidence=counts.confidence,
         labels=str(request.destination.labels),
         quarantine=str(request.destination.quarantine),
         seconds=round(seconds, 3),
+        images_per_second=round(speed, 2),
         staged=staged,
     )

@@ -51,7 +51,9 @@ class RegisteredGraph:
         version = find_version(self.name, self.version, self.workspace)
         with tempfile.TemporaryDirectory(prefix="atoll-graph-") as folder:
             files = download_graph(version, Path(folder), self.workspace)
-            stamp = ModelStamp(version.name, version.version, version.graph_sha256)
+            stamp = ModelStamp(
+                version.name, version.version, version.graph_sha256, version.study, version.dataset_fingerprint
+            )
             return BroadcastModel(stamp, _read(files.graph, "graph"), _read_labels(files.labels))
 
 

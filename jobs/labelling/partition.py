@@ -1,19 +1,18 @@
 """The Spark tasks of labelling: checking the graph once, then labelling the images of a partition."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from jobs.errors import InvalidGraphError
-from jobs.labelling.image_source import ImageReader
 from jobs.labelling.minimum_score import keep_sure_labels
+from jobs.labelling.part_files import write_part
 from jobs.labelling.pipeline import LabellingPipeline, PipelineSettings
-from jobs.labelling.schema import LabelledImage, ModelStamp, QuarantinedImage, labels_table, quarantine_table
+from jobs.labelling.schema import LabelledImage, ModelStamp, QuarantinedImage, beside, labels_table, quarantine_table
+from jobs.labelling.sources.image_set import Reading, carried_columns, unpacked
 from jobs.models.graph_plan import GraphPlan
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ class LabelPartition:
     Attributes:
         model: Broadcast once.
         plan: How the graph is run.
-        root: The image set, as `ImageSet.root`.
+        reading: How the images are read.
         settings: Limits and sizes.
         cores: Of the executor.
         labels: Staged folder for labels, which exists.
@@ -89,7 +88,7 @@ class LabelPartition:
 
     model: "Broadcast[BroadcastModel]"
     plan: GraphPlan
-    root: str
+    reading: Reading
     settings: PipelineSettings
     cores: int
     labels: Path
@@ -98,8 +97,8 @@ class LabelPartition:
     quarantined: "Accumulator[int]"
     min_score: float = 0.0
 
-    def __call__(self, names: Iterator[str]) -> Iterator[PartFiles]:
-        """Labels the images; gives the names of the files that it wrote."""
+    def __call__(self, partitions: Iterator[bytes]) -> Iterator[PartFiles]:
+        """Labels the images of each partition; gives the names of the files that it wrote."""
         from jobs.models.threads import use_cores
 
         use_cores(self.cores)
@@ -107,21 +106,28 @@ class LabelPartition:
 
         run_graphs_unchanged()
         model = self.model.value
-        reader = ImageReader(self.root, self.settings.limits.bytes)
-        pipeline = LabellingPipeline(reader, load_graph(model.graph, self.plan), model.labels, self.settings)
-        labelled: list[LabelledImage] = []
-        rejected: list[QuarantinedImage] = []
-        for given in pipeline.run(names):
-            row = keep_sure_labels(given, self.min_score)
-            if isinstance(row, LabelledImage):
-                labelled.append(row)
+        pipeline = LabellingPipeline(load_graph(model.graph, self.plan), model.labels, self.settings)
+        for partition in partitions:
+            yield self._label(unpacked(partition), pipeline)
+
+    def _label(self, images: pa.Table, pipeline: LabellingPipeline) -> PartFiles:
+        labelled: dict[int, LabelledImage] = {}
+        rejected: dict[int, QuarantinedImage] = {}
+        for row, given in pipeline.run(self.reading.open(images)):
+            image = keep_sure_labels(given, self.min_score)
+            if isinstance(image, LabelledImage):
+                labelled[row] = image
             else:
-                rejected.append(row)
+                rejected[row] = image
         self.done.add(len(labelled) + len(rejected))
         self.quarantined.add(len(rejected))
-        yield PartFiles(
-            _write(labels_table(labelled, model.stamp), self.labels),
-            _write(quarantine_table(rejected), self.quarantine),
+        carried = carried_columns(images)
+        order, bad = (pa.array(sorted(rows), pa.int64()) for rows in (labelled, rejected))
+        labels = labels_table([labelled[row] for row in sorted(labelled)], self.model.value.stamp)
+        quarantine = quarantine_table([rejected[row] for row in sorted(rejected)])
+        return PartFiles(
+            _write(beside(labels, carried.take(order)), self.labels),
+            _write(beside(quarantine, carried.take(bad)), self.quarantine),
         )
 
 
@@ -134,14 +140,6 @@ def partition_count(images: int, executors: int, per_partition: int = 256) -> in
         per_partition: Images per partition; a task costs some 50 ms on top of them.
     """
     return min(images, max(executors, -(-images // per_partition)))
-
-
-def write_part(table: pa.Table, path: Path) -> None:
-    """Writes a Parquet file that outlives a crash of the machine."""
-    with path.open("wb") as file:
-        pq.write_table(table, file, compression="zstd")
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _write(table: pa.Table, folder: Path) -> str | None:

@@ -1,20 +1,21 @@
 """One partition's images through the graph: threads read and decode ahead while the last batch is inferred."""
 
-from collections import deque
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from jobs.labelling.formats import for_graph
 from jobs.labelling.header import ImageLimits, ImageSize, check_image
-from jobs.labelling.image_source import ImageReader, printable
 from jobs.labelling.pixel_budget import PixelBudget
 from jobs.labelling.rejection import ImageRejectedError
 from jobs.labelling.schema import LabelledImage, QuarantinedImage
+from jobs.labelling.sources.image_set import UnreadImage
 from jobs.labelling.top_labels import top_labels
 
 if TYPE_CHECKING:
@@ -29,47 +30,65 @@ class PipelineSettings:
         limits: The largest image that is decoded.
         batch_size: Images inferred at once.
         top_k: Labels given for each image.
-        threads: That read and decode.
+        threads: That decode, and read what lies nearby.
+        reads_at_once: Images read at once where each waits for a network; None to read with the threads that decode.
     """
 
     limits: ImageLimits
     batch_size: int
     top_k: int
     threads: int
+    reads_at_once: int | None = None
+
+    @property
+    def readers(self) -> int:
+        """Threads that read, and then decode in turn."""
+        return max(self.threads, self.reads_at_once or 0)
+
+    @property
+    def ahead(self) -> int:
+        """Images that are being read or decoded, or wait for the next batch."""
+        return max(2 * self.batch_size, self.batch_size + self.readers)
+
+
+_MEMORY = 256_000_000
+"""Bytes of encoded images that a partition may hold at once, beside a large one for each thread that decodes."""
 
 
 @dataclass(frozen=True)
 class _Prepared:
+    row: int
     name: str
     size: ImageSize
     tensor: Any
 
 
+Labelled = tuple[int, LabelledImage | QuarantinedImage]
+"""An image's position in its partition, and what became of it."""
+
+
 class LabellingPipeline:
     """Labels images with one graph."""
 
-    def __init__(
-        self, reader: ImageReader, graph: "FrozenGraph", labels: tuple[str, ...], settings: PipelineSettings
-    ) -> None:
+    def __init__(self, graph: "FrozenGraph", labels: tuple[str, ...], settings: PipelineSettings) -> None:
         """Takes what it needs.
 
         Args:
-            reader: Reads the encoded images.
             graph: Gives one score per label.
             labels: One per class.
             settings: Limits and sizes.
         """
-        self._reader = reader
         self._graph = graph
         self._labels = labels
         self._settings = settings
-        self._budget = PixelBudget(int(settings.limits.megapixels * 1e6))
+        self._pixels = PixelBudget(int(settings.limits.megapixels * 1e6))
+        self._decoding = threading.Semaphore(settings.threads)
 
-    def run(self, names: Iterable[str]) -> Iterator[LabelledImage | QuarantinedImage]:
-        """Gives one row for each name; reads at most two batches ahead."""
+    def run(self, images: Iterable[UnreadImage]) -> Iterator[Labelled]:
+        """Gives one row for each image, in the order in which they are ready: a slow server holds up nobody else's."""
         batch: list[_Prepared] = []
-        for image in self._prepared(names):
-            if isinstance(image, QuarantinedImage):
+        for image in self._prepared(images):
+            if not isinstance(image, _Prepared):
                 yield image
                 continue
             batch.append(image)
@@ -79,39 +98,60 @@ class LabellingPipeline:
         if batch:
             yield from self._infer(batch)
 
-    def _prepared(self, names: Iterable[str]) -> Iterator[_Prepared | QuarantinedImage]:
-        waiting = iter(names)
-        ahead: deque[Future[_Prepared | QuarantinedImage]] = deque()
-        with ThreadPoolExecutor(self._settings.threads, "decode") as threads:
-            for name in islice(waiting, 2 * self._settings.batch_size):
-                ahead.append(threads.submit(self._prepare, name))
-            while ahead:
-                image = ahead.popleft().result()
-                for name in islice(waiting, 1):
-                    ahead.append(threads.submit(self._prepare, name))
-                yield image
+    def _prepared(self, images: Iterable[UnreadImage]) -> Iterator[_Prepared | Labelled]:
+        """Keeps the threads busy with as many images as may be ahead, and as fit in memory."""
+        waiting = iter(images)
+        finished: SimpleQueue[Future[_Prepared | Labelled]] = SimpleQueue()
+        held: dict[Future[_Prepared | Labelled], int] = {}
+        with ThreadPoolExecutor(self._settings.readers, "read") as threads:
+            while True:
+                while len(held) < self._settings.ahead and sum(held.values()) < _MEMORY:
+                    image = next(waiting, None)
+                    if image is None:
+                        break
+                    future = threads.submit(self._prepare, image)
+                    held[future] = image.held
+                    future.add_done_callback(finished.put)
+                if not held:
+                    return
+                done = finished.get()
+                del held[done]
+                yield done.result()
 
-    def _prepare(self, name: str) -> _Prepared | QuarantinedImage:
+    def _prepare(self, image: UnreadImage) -> _Prepared | Labelled:
         from jobs.models.frozen_graph import ImageDecodeError
 
+        limit = self._settings.limits.bytes
+        small = min(limit, _MEMORY // self._settings.readers)
         try:
-            encoded = self._reader.read(name)
-            size = check_image(encoded, self._settings.limits)
-            with self._budget.reserve(size.pixels):
-                return _Prepared(name, size, self._graph.prepare(encoded))
+            try:
+                encoded = image.read(small)
+            except ImageRejectedError as rejected:
+                if rejected.reason != "too_large" or small == limit:
+                    raise
+                with self._decoding:  # read again, with fewer others at the same time
+                    return self._decode(image, image.read(limit))
+            with self._decoding:
+                return self._decode(image, encoded)
         except ImageRejectedError as rejected:
-            return QuarantinedImage(printable(name), rejected.reason, rejected.detail)
+            return image.row, QuarantinedImage(image.name, rejected.reason, rejected.detail)
         except ImageDecodeError as error:
-            return QuarantinedImage(printable(name), "unreadable", str(error))
+            return image.row, QuarantinedImage(image.name, "unreadable", str(error))
 
-    def _infer(self, batch: list[_Prepared]) -> Iterator[LabelledImage | QuarantinedImage]:
+    def _decode(self, image: UnreadImage, encoded: bytes) -> _Prepared:
+        header = check_image(encoded, self._settings.limits)
+        with self._pixels.reserve(header.size.pixels):
+            tensor = self._graph.prepare(for_graph(encoded, header))
+            return _Prepared(image.row, image.name, header.size, tensor)
+
+    def _infer(self, batch: list[_Prepared]) -> Iterator[Labelled]:
         from jobs.models.frozen_graph import ImageDecodeError
 
         try:
             scores = self._graph.scores([image.tensor for image in batch])
         except ImageDecodeError as error:
             if len(batch) == 1:
-                yield QuarantinedImage(printable(batch[0].name), "unreadable", str(error))
+                yield batch[0].row, QuarantinedImage(batch[0].name, "unreadable", str(error))
                 return
             for image in batch:  # one of them spoils the batch: find out which
                 yield from self._infer([image])
@@ -119,9 +159,8 @@ class LabellingPipeline:
         now = datetime.now(UTC)
         for image, row in zip(batch, scores, strict=True):
             if not np.isfinite(row).all():
-                yield QuarantinedImage(
-                    printable(image.name), "unreadable", "the graph gives scores that are not finite"
-                )
+                detail = "the graph gives scores that are not finite"
+                yield image.row, QuarantinedImage(image.name, "unreadable", detail)
                 continue
             best = top_labels(row, self._labels, self._settings.top_k)
-            yield LabelledImage(printable(image.name), best, image.size.width, image.size.height, now)
+            yield image.row, LabelledImage(image.name, best, image.size.width, image.size.height, now)

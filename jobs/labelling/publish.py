@@ -7,22 +7,22 @@ it leaves only hidden folders, which the next run removes; one killed after it i
 import logging
 import shutil
 import uuid
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import BaseModel
 
 from jobs.errors import PublishError
 from jobs.files import write_atomically
+from jobs.labelling.counts import Counts, count_rows
 from jobs.labelling.destination import Destination
 from jobs.labelling.exchange import swap_in
-from jobs.labelling.partition import PartFiles, write_part
-from jobs.labelling.schema import LABELS, QUARANTINE
-from jobs.results import LabelledImageSet, LabellingPlan, QuarantineReason
+from jobs.labelling.part_files import join_parts
+from jobs.labelling.partition import PartFiles
+from jobs.labelling.schema import LABELS, NOTHING_CARRIED, QUARANTINE, with_carried
+from jobs.results import LabelledImageSet, LabellingPlan
 from jobs.workspace import Workspace
 
 log = logging.getLogger("atoll")
@@ -50,14 +50,6 @@ class Staged:
     quarantine: Path
 
 
-@dataclass(frozen=True)
-class Counts:
-    """What a staged image set holds; `reasons` has one entry for each quarantined image."""
-
-    labelled: int
-    reasons: tuple[QuarantineReason, ...]
-
-
 def stage(destination: Destination) -> Staged:
     """Completes or removes what an interrupted run left, and makes new staged folders; the lock must be held."""
     _recover(destination)
@@ -76,19 +68,26 @@ def discard(destination: Destination) -> None:
             shutil.rmtree(leftover, ignore_errors=True)
 
 
-def publish(destination: Destination, staged: Staged, parts: Sequence[PartFiles], listed: Iterable[str]) -> Counts:
-    """Checks what was staged and swaps it in; the lock must be held.
+def publish(
+    destination: Destination,
+    staged: Staged,
+    parts: Sequence[PartFiles],
+    listed: Iterable[str],
+    carried: pa.Schema = NOTHING_CARRIED,
+) -> Counts:
+    """Joins what was staged into few files, checks it, and swaps it in; the lock must be held.
 
     Args:
         destination: Where readers look; replaced if it exists.
         staged: What the executors have written.
         parts: The files of the tasks that finished; all other files are dropped.
         listed: Every image of the set, as its row names it.
+        carried: The columns that are carried through from a list.
 
     Raises:
         PublishError: An image is missing or doubled; nothing has changed.
     """
-    counts = seal(staged, parts, listed)
+    counts = seal(staged, parts, listed, carried)
     _swap_in(destination, staged.run)
     return counts
 
@@ -130,50 +129,28 @@ def staged_folders(destination: Destination, run: str) -> tuple[Path, Path]:
     return _staged(destination.labels, run), _staged(destination.quarantine, run)
 
 
-def check_complete(listed: Iterable[str], labelled: Iterable[str], quarantined: Iterable[str]) -> None:
-    """Checks that each image is in exactly one of the two.
-
-    Raises:
-        PublishError: Names an image that is missing, doubled or not in the set.
-    """
-    expected, found = Counter(listed), Counter(labelled) + Counter(quarantined)
-    for problem, images in (("missing", expected - found), ("doubled or not in the image set", found - expected)):
-        if images:
-            raise PublishError(
-                f"{found.total()} rows for {expected.total()} images: {problem}: {', '.join(sorted(images)[:3])}; "
-                "nothing was published"
-            )
-
-
-def seal(staged: Staged, parts: Sequence[PartFiles], listed: Iterable[str]) -> Counts:
-    """Checks that what was staged is complete, and drops all else from it; nothing is published yet.
+def seal(
+    staged: Staged, parts: Sequence[PartFiles], listed: Iterable[str], carried: pa.Schema = NOTHING_CARRIED
+) -> Counts:
+    """Joins what was staged into few files and checks that it is complete; nothing is published yet.
 
     Args:
         staged: What the executors have written.
-        parts: The files of the tasks that finished.
+        parts: The files of the tasks that finished; all other files are dropped.
         listed: Every image of the set, as its row names it.
+        carried: The columns that are carried through from a list.
 
     Raises:
         PublishError: An image is missing or doubled.
     """
-    labels = _settle(staged.labels, [part.labels for part in parts], LABELS)
-    quarantine = _settle(staged.quarantine, [part.quarantine for part in parts], QUARANTINE)
-    quarantined = [pq.read_table(file, columns=["image", "reason"]) for file in quarantine]
-    labelled = [name for file in labels for name in pq.read_table(file, columns=["image"])["image"].to_pylist()]
-    check_complete(listed, labelled, [name for table in quarantined for name in table["image"].to_pylist()])
-    return Counts(len(labelled), tuple(reason for table in quarantined for reason in table["reason"].to_pylist()))
-
-
-def _settle(folder: Path, named: Sequence[str | None], schema: pa.Schema) -> list[Path]:
-    """Drops the files of tasks that did not finish, and adds one without rows where there is none."""
-    keep = {name for name in named if name is not None}
-    for file in folder.glob("*.parquet"):
-        if file.name not in keep:
-            file.unlink()
-    if not keep:
-        keep = {"part-00000-empty.parquet"}
-        write_part(schema.empty_table(), folder / "part-00000-empty.parquet")
-    return [folder / name for name in sorted(keep)]
+    labels, quarantine = (
+        join_parts(folder, [name for name in names if name], with_carried(schema, carried), staged.run)
+        for folder, names, schema in (
+            (staged.labels, [part.labels for part in parts], LABELS),
+            (staged.quarantine, [part.quarantine for part in parts], QUARANTINE),
+        )
+    )
+    return count_rows(labels, quarantine, listed)
 
 
 def _swap_in(destination: Destination, run: str) -> None:

@@ -8,6 +8,7 @@ from jobs.errors import InvalidArgumentError
 from jobs.labelling.destination import Destination
 from jobs.labelling.header import ImageLimits
 from jobs.labelling.model_source import GraphOnDisk, RegisteredGraph
+from jobs.labelling.sources.options import ImageSource, source_from
 from jobs.workspace import Workspace
 
 
@@ -17,7 +18,7 @@ class LabellingRequest:
 
     Attributes:
         model: Where graph and labels come from.
-        images: Folder of images, a path or a URL.
+        images: Where the images come from.
         destination: Where labels and quarantine go.
         limits: The largest image that is decoded.
         top_k: Labels given for each image.
@@ -30,7 +31,7 @@ class LabellingRequest:
     """
 
     model: GraphOnDisk | RegisteredGraph
-    images: str
+    images: ImageSource
     destination: Destination
     limits: ImageLimits
     top_k: int
@@ -66,7 +67,7 @@ def request_from(options: argparse.Namespace) -> LabellingRequest:
         model=RegisteredGraph(options.model, options.model_version, workspace)
         if options.model
         else GraphOnDisk(options.graph, options.labels),
-        images=_images(options, workspace),
+        images=source_from(options, workspace),
         destination=_destination(options, workspace),
         limits=ImageLimits(options.max_megapixels, options.max_megabytes),
         top_k=options.top_k,
@@ -77,14 +78,6 @@ def request_from(options: argparse.Namespace) -> LabellingRequest:
         sample=options.sample,
         publish=options.publish == "now",
     )
-
-
-def _images(options: argparse.Namespace, workspace: Workspace) -> str:
-    if options.images:
-        return str(options.images)
-    if not options.image_set:
-        raise InvalidArgumentError("--images: missing; accepted: a folder of images, or --image-set with --date")
-    return str(workspace.image_set(options.image_set, options.date))
 
 
 def _destination(options: argparse.Namespace, workspace: Workspace) -> Destination:

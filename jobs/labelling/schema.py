@@ -34,6 +34,10 @@ QUARANTINE = pa.schema(
 """One row per image that could not be labelled; `reason` is a `QuarantineReason`."""
 
 
+NOTHING_CARRIED = pa.schema([])
+"""No column of a list is carried through."""
+
+
 @dataclass(frozen=True)
 class ModelStamp:
     """Which model gave a label.
@@ -42,11 +46,15 @@ class ModelStamp:
         name: The registered model, or the graph file's name without its suffix.
         version: In the registry; None for a file.
         graph_sha256: Of the GraphDef, in hexadecimal.
+        study: That the model was selected from; None for a file.
+        dataset_fingerprint: Of the data set that it was trained on; None for a file.
     """
 
     name: str
     version: int | None
     graph_sha256: str
+    study: str | None = None
+    dataset_fingerprint: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,18 @@ class QuarantinedImage:
     image: str
     reason: QuarantineReason
     detail: str
+
+
+def with_carried(schema: pa.Schema, carried: pa.Schema) -> pa.Schema:
+    """Adds the columns that are carried through from a list to those of labels or of quarantine."""
+    return pa.schema([*schema, *carried])
+
+
+def beside(rows: pa.Table, carried: pa.Table) -> pa.Table:
+    """Puts the carried columns beside labels or quarantine, row by row."""
+    for field, column in zip(carried.schema, carried.columns, strict=True):
+        rows = rows.append_column(field, column)
+    return rows
 
 
 def labels_table(rows: Sequence[LabelledImage], model: ModelStamp) -> pa.Table:

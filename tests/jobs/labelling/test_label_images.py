@@ -12,6 +12,7 @@ from jobs.labelling.label import label_images
 from jobs.labelling.publish import staged_folders
 from jobs.labelling.sample import sample_positions
 from jobs.labelling.schema import LABELS, QUARANTINE
+from tests.jobs.labelling.awkward_server import awkward_server
 
 pytestmark = pytest.mark.spark
 
@@ -43,7 +44,10 @@ def test_two_executors_of_a_cluster_label_photos_as_the_graph_does_one_at_a_time
     result = json.loads((tmp_path / "result.json").read_text())
     assert (result["images"], result["labelled"], result["quarantined"], result["reasons"]) == (12, 12, 0, {})
     assert grace["graph_sha256"] == result["graph_sha256"]
-    assert len(list((tmp_path / "labels").glob("*.parquet"))) == 2
+    assert len(list((tmp_path / "labels").glob("*.parquet"))) == 1, "one file of both tasks"
+    assert sum(result["confidence"]) == sum(result["most_frequent"].values()) == 12
+    assert result["distinct_labels"] == 10
+    assert (result["source"], result["images_per_second"] > 0) == (str(test_data / "photos"), True)
     assert "in batches from ResizeBilinear:0" in done.stdout
 
 
@@ -126,3 +130,36 @@ def test_labels_that_do_not_fit_the_graph_are_refused(request_for, stock, test_d
     )
     with pytest.raises(InvalidArgumentError, match=r"2 lines, but softmax:0 .* gives 1001"):
         label_images(request)
+
+
+def test_urls_are_labelled_with_their_columns_and_what_a_server_does_wrong_is_told(
+    request_for, stock, test_data, tmp_path
+):
+    photo = (test_data / "photos" / "bird.jpg").read_bytes()
+    with awkward_server({"bird.jpg": photo}) as server:
+        expected = {
+            "/images/bird.jpg": None,
+            "/busy/1/0/bird.jpg": None,
+            "/reset/1/bird.jpg": None,
+            "/html/": "not_an_image",
+            "/declared/": "too_large",
+            "/endless/": "too_large",
+            "/stall/": "fetch_failed",
+            "/loop/": "fetch_failed",
+            "/to/?http://169.254.169.254/latest/": "fetch_failed",
+            "/to/?http://10.0.0.1/": "fetch_failed",
+            "/images/gone.jpg": "fetch_failed",
+            "/drip/bird.jpg": "fetch_failed",
+        }
+        with (tmp_path / "list.csv").open("w") as file:
+            file.write("url,product\n")
+            file.writelines(f"{server.url(path)},{number}\n" for number, path in enumerate(expected))
+        limits = ("--read-timeout", 0.5, "--fetch-timeout", 3, "--retries", 1, "--max-megabytes", 5)
+        source = ("--image-list", tmp_path / "list.csv", "--carry", "product", "--allow-network", "127.0.0.1")
+        result = label_images(request_for(*stock, *source, *limits, "--output", tmp_path / "out"))
+        labels, quarantine = rows(result.labels), rows(result.quarantine)
+        found = {**dict.fromkeys(labels), **{url: row["reason"] for url, row in quarantine.items()}}
+        assert found == {server.url(path): reason for path, reason in expected.items()}
+    assert {row["label"] for row in labels.values()} == {"chickadee"}
+    assert {row["product"] for row in [*labels.values(), *quarantine.values()]} == set(range(len(expected)))
+    assert sum(result.reasons.values()) == result.quarantined == len(quarantine)

@@ -4,14 +4,16 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from jobs.errors import AlreadyRunningError, InvalidArgumentError, PublishError
 from jobs.labelling import exchange, publish
 from jobs.labelling.destination import Destination
-from jobs.labelling.partition import PartFiles, write_part
-from jobs.labelling.publish import check_complete, discard, stage
+from jobs.labelling.part_files import join_parts, write_part
+from jobs.labelling.partition import PartFiles
+from jobs.labelling.publish import discard, stage
 from jobs.labelling.schema import (
     LABELS,
     QUARANTINE,
@@ -58,7 +60,7 @@ def way_to_swap(request, monkeypatch):
 def test_a_day_is_published_and_running_it_again_replaces_it(destination, way_to_swap):
     with destination.locked():
         counts = publish_rows(destination, ["a", "b"], ["c"])
-        assert (counts.labelled, counts.reasons) == (2, ("empty",))
+        assert (counts.labelled, counts.reasons) == (2, {"empty": 1})
         assert published(destination) == (["a", "b"], ["c"])
         publish_rows(destination, ["d"])
     assert published(destination) == (["d"], [])
@@ -73,14 +75,57 @@ def test_empty_labels_and_quarantine_are_still_readable_with_their_columns(desti
         assert pq.read_table(folder).schema.equals(schema)
 
 
+def test_columns_that_are_carried_through_are_there_even_where_there_is_no_row(destination):
+    carried = pa.schema([("product", pa.int64())])
+    with destination.locked():
+        publish.publish(destination, stage(destination), [], [], carried)
+    for folder in destination.folders:
+        assert pq.read_table(folder).schema.field("product").type == pa.int64()
+
+
 @pytest.mark.parametrize(
     ("labelled", "quarantined"),
     [(["a"], []), (["a", "b"], ["b"]), (["a", "b", "b"], []), (["a", "c"], [])],
     ids=["missing", "in both", "twice", "not in the set"],
 )
-def test_rows_that_do_not_add_up_are_refused(labelled, quarantined):
-    with pytest.raises(PublishError, match="nothing was published"):
-        check_complete(["a", "b"], labelled, quarantined)
+def test_rows_that_do_not_add_up_are_refused(destination, labelled, quarantined):
+    with destination.locked():
+        staged, parts = stage_rows(destination, labelled, quarantined)
+        with pytest.raises(PublishError, match="nothing was published"):
+            publish.publish(destination, staged, parts, ["a", "b"])
+    assert not destination.labels.exists()
+
+
+def test_labels_are_counted_by_name_and_by_how_sure_the_model_was(destination):
+    labels = [("cat", 0.05), ("dog", 0.95), ("cat", 1.0), ("cat", 3.0), ("cat", -1.0)]
+    with destination.locked():
+        staged = stage(destination)
+        rows = [
+            LabelledImage(str(number), (ScoredLabel(label, score),), 3, 2, datetime.now(UTC))
+            for number, (label, score) in enumerate(labels)
+        ]
+        for number, some in enumerate((rows[:2], rows[2:])):
+            write_part(labels_table(some, MODEL), staged.labels / f"part-{number}.parquet")
+        parts = [PartFiles("part-0.parquet", None), PartFiles("part-1.parquet", None)]
+        counts = publish.publish(destination, staged, parts, [str(number) for number in range(5)])
+    assert counts.labels == {"cat": 4, "dog": 1}
+    assert counts.confidence == [2, 0, 0, 0, 0, 0, 0, 0, 0, 3]
+
+
+@pytest.mark.parametrize(("large_enough", "files"), [(64_000_000, 1), (1, 8), (0, 8)])
+def test_small_files_are_joined_in_their_order_into_files_of_a_reasonable_size(tmp_path, large_enough, files):
+    names = [f"part-{number}.parquet" for number in range(8)]
+    for number, name in enumerate(names):
+        write_part(
+            quarantine_table([QuarantinedImage(f"{number}-{row}", "empty", "") for row in range(3)]), tmp_path / name
+        )
+    write_part(quarantine_table([QuarantinedImage("x", "empty", "")]), tmp_path / "part-of-a-dead-task.parquet")
+    joined = join_parts(tmp_path, names, QUARANTINE, "run", large_enough)
+    assert len(joined) == files
+    assert sorted(tmp_path.iterdir()) == joined
+    table = pq.read_table(tmp_path)
+    assert table.schema.equals(QUARANTINE)
+    assert table["image"].to_pylist() == [f"{number}-{row}" for number in range(8) for row in range(3)]
 
 
 def test_a_refused_publication_changes_nothing(destination):
