@@ -89,7 +89,7 @@ class MnistSource(_Section):
 
 
 class ImageFolderSource(_Section):
-    """A folder of images, JPEG or PNG: one sub-folder per class, which is named by it.
+    """A folder of images: one sub-folder per class, which is named by it.
 
     Attributes:
         folder: The folder, which every executor mounts. From a file, it is relative to the file's folder.

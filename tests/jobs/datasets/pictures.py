@@ -32,7 +32,7 @@ def shape(kind: str, seed: int) -> Image.Image:
 
 
 def encode(picture: Image.Image, kind: str, orientation: int = 1, **options: Any) -> bytes:
-    """Encodes a picture as JPEG or PNG, with a note of how to turn it where it is to be turned."""
+    """Encodes a picture in a format of Pillow's, with a note of how to turn it where it is to be turned."""
     if orientation != 1:
         options["exif"] = Image.Exif()
         options["exif"][0x0112] = orientation

@@ -21,6 +21,8 @@ from jobs.datasets.image_folder import fingerprint
 from jobs.datasets.prepare import prepare
 from jobs.errors import InvalidDatasetError
 from jobs.experiment import Experiment, ImageFolderSource, load_experiment
+from jobs.labelling.formats import for_graph
+from jobs.labelling.header import ImageLimits, check_image
 from jobs.results import PreparedDataset
 from jobs.workspace import Workspace
 from tests.jobs.datasets.pictures import CLASSES, encode, huge_png, shape, write_shapes
@@ -61,6 +63,10 @@ def write_oddities(folder: Path) -> None:
     for number in range(3):
         shutil.copy(folder / "triangle" / "001.jpg", folder / "triangle" / f"copy-{number}.jpg")
     (folder / "triangle" / "turned.jpg").write_bytes(encode(shape("triangle", 901), "JPEG", orientation=6))
+    (folder / "square" / "moving.gif").write_bytes(encode(shape("square", 902), "GIF"))
+
+
+LIMITS = ImageLimits(megapixels=40, megabytes=50)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +115,7 @@ def test_every_file_is_an_image_of_the_data_set_or_in_quarantine_with_its_reason
         "two_classes": 2, "fetch_failed": 2, "unreadable": 1, "empty": 1, "too_large": 1, "not_an_image": 1,
     }  # fmt: skip
     images = {row["image"] for row in rows(home.folder / "images.csv")}
-    assert len(images) == 3 * EACH + 4, "three copies, and one that is turned"
+    assert len(images) == 3 * EACH + 5, "three copies, one that is turned, and one of another format"
     assert images.isdisjoint(quarantined)
     details = {row["image"]: row["detail"] for row in rows(home.folder / "quarantine.csv")}
     assert details["square/huge.png"] == "20000 x 20000 pixels are 400 megapixels, over 40"
@@ -130,7 +136,8 @@ def test_each_split_holds_its_images_as_they_are_decoded_with_the_class_of_their
         for image, row in zip(images, members, strict=True):
             encoded = (home.images / row["image"]).read_bytes()
             assert row["sha256"] == hashlib.sha256(encoded).hexdigest()
-            assert np.array_equal(image, decode_image(encoded, IMAGE_SHAPE))
+            labelled = for_graph(encoded, check_image(encoded, LIMITS))  # as a day's images are
+            assert np.array_equal(image, decode_image(labelled, IMAGE_SHAPE))
 
 
 @pytest.mark.spark
