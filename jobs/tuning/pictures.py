@@ -105,10 +105,12 @@ def parallel_coordinates(board: Leaderboard) -> "Figure":
         texts = any(isinstance(value, str | bool) for value in values)
         low, high = (min(values, key=str), max(values, key=str)) if texts else (min(values), max(values))
         for value, side in ((low, -0.06), (high, 1.03)):
-            said = str(value).lower() if texts else f"{value:.3g}"
+            said = str(value).lower() if texts or isinstance(value, int) else f"{value:.3g}"
             axes.text(position, side, said + (" %" if name == "error" else ""), ha="center")
-    axes.set_xticks(range(len(names) + 1), [*(name.replace("_", " ") for name in names), "validation error"])
+    words = [name.replace("_", "\n") for name in (*names, "validation_error")]  # beside each other, not over each other
+    axes.set_xticks(range(len(words)), words)
     axes.tick_params(axis="x", length=0, pad=16)
+    figure.set_size_inches(max(_SIZE[0], 0.95 * len(words)), _SIZE[1])
     axes.set_yticks([])
     axes.set_ylim(-0.03, 1.02)
     for spine in axes.spines.values():
@@ -161,15 +163,20 @@ def _error(trial: TrialOutcome) -> float:
 
 def _logarithmic_errors(axes: "Axes") -> None:
     """The differences that matter are between small errors."""
-    from matplotlib.ticker import LogFormatter, NullFormatter
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     low, high = axes.get_ylim()
-    if low > 0 or high > 0:
-        axes.set_yscale("symlog" if low <= 0 else "log", **({"linthresh": 0.1} if low <= 0 else {}))
-        axes.yaxis.set_major_formatter(LogFormatter(labelOnlyBase=False))
-        axes.yaxis.set_minor_formatter(
-            NullFormatter() if high > 20 * max(low, 0.1) else LogFormatter(labelOnlyBase=False)
-        )
+    if high <= 0:
+        return
+    axes.set_yscale("symlog" if low <= 0 else "log", **({"linthresh": 0.1} if low <= 0 else {}))
+    smallest = max(low, 0.1 if low <= 0 else 1e-3)
+    steps = (1, 2, 3, 5, 7) if high < 20 * smallest else (1, 3)
+    decades = range(math.floor(math.log10(smallest)), math.ceil(math.log10(high)) + 1)
+    ticks = [step * 10.0**decade for decade in decades for step in steps]
+    axes.yaxis.set_major_locator(FixedLocator([*([0.0] if low <= 0 else []), *ticks]))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
+    axes.set_ylim(low, high)
 
 
 def _legend(axes: "Axes", entries: Iterable[tuple[str, str, str]]) -> None:
