@@ -32,7 +32,17 @@ def parser() -> argparse.ArgumentParser:
     add("--image-set", metavar="NAME", help="name of the image set in the workspace")
     add("--date", type=day, metavar="YYYY-MM-DD", help="day of the image set")
     add("--top-k", type=int, default=5, metavar="N", help="labels for each image (default: %(default)s)")
-    add("--batch-size", type=int, default=32, metavar="N", help="images inferred at once (default: %(default)s)")
+    add(
+        "--batch-size",
+        type=int,
+        metavar="N",
+        help="images inferred at once by a core (default: the fastest of several)",
+    )
+    add(
+        "--reduced-decoding",
+        action="store_true",
+        help="decode JPEGs at 1/2, 1/4 or 1/8 where the graph's input is so small",
+    )
     add("--max-megapixels", type=float, default=40, metavar="N", help="larger images are not decoded (%(default)s)")
     add("--max-megabytes", type=float, default=50, metavar="N", help="larger files are not read (%(default)s)")
     add("--input-tensor", metavar="NAME", help="the encoded image (default: what feeds the image decoder)")

@@ -14,7 +14,7 @@ from jobs.labelling.pipeline import PipelineSettings
 from jobs.labelling.progress import logged_progress
 from jobs.labelling.publish import Staged, discard, publish, stage
 from jobs.labelling.request import LabellingRequest
-from jobs.models.graph_plan import GraphPlan
+from jobs.models.graph_plan import DEFAULT_BATCH_SIZE, GraphPlan
 from jobs.results import LabelledImageSet, QuarantineReason
 from jobs.spark import ExecutorLayout, executor_count, spark_application
 
@@ -22,6 +22,9 @@ log = logging.getLogger("atoll")
 
 _THREADS_PER_CORE = 2
 """Half of them wait for files while the others decode."""
+
+_WORTH_TRYING = 2000
+"""Images from which on it pays to try several batch sizes, which takes some seconds."""
 
 
 def label_images(request: LabellingRequest) -> LabelledImageSet:
@@ -71,14 +74,21 @@ def _label(
 ) -> list[PartFiles]:
     """Checks the graph in one task, then labels the images in others."""
     broadcast = context.broadcast(model)
-    check = CheckGraph(broadcast, request.input_tensor, request.output_tensor, layout.cores)
-    (plan,) = context.parallelize([None], 1).mapPartitions(check).collect()
-    if isinstance(plan, str):
-        raise InvalidGraphError(f"{model.stamp.name}: {plan}")
+    given = request.batch_size or (DEFAULT_BATCH_SIZE if len(images.names) < _WORTH_TRYING else None)
+    check = CheckGraph(
+        broadcast, request.input_tensor, request.output_tensor, layout.cores, given, request.reduced_decoding
+    )
+    (checked,) = context.parallelize([None], 1).mapPartitions(check).collect()
+    if isinstance(checked, str):
+        raise InvalidGraphError(f"{model.stamp.name}: {checked}")
+    plan, batch_size = checked.plan, checked.batch_size
     _check_labels(model, plan)
-    log.info("graph %s: %s", model.stamp.graph_sha256[:12], plan.describe())
+    # One image at a time takes several times as long, so the person who waits should see it.
+    level = logging.INFO if plan.cut_tensor else logging.WARNING
+    log.log(level, "graph %s: %s", model.stamp.graph_sha256[:12], plan.describe())
     done, quarantined = context.accumulator(0), context.accumulator(0)
-    settings = PipelineSettings(request.limits, request.batch_size, request.top_k, layout.cores * _THREADS_PER_CORE)
+    threads = layout.cores * _THREADS_PER_CORE
+    settings = PipelineSettings(request.limits, batch_size, request.top_k, threads, layout.cores)
     task = LabelPartition(
         broadcast, plan, images.root, settings, layout.cores, staged.labels, staged.quarantine, done, quarantined
     )

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,12 @@ from jobs.models.graph_plan import GraphPlan
 
 if TYPE_CHECKING:
     from pyspark import Accumulator, Broadcast
+
+_TURNS = 8
+"""Partitions that each executor has in its turn, where there are images enough: the last one is then an eighth of its work."""
+
+_FEWEST = 128
+"""Images in a partition, below which its cost is felt."""
 
 
 @dataclass(frozen=True)
@@ -43,27 +49,52 @@ class PartFiles:
 
 
 @dataclass(frozen=True)
+class CheckedGraph:
+    """How the graph is run, and in batches of how many images on each core."""
+
+    plan: GraphPlan
+    batch_size: int
+
+
+@dataclass(frozen=True)
 class CheckGraph:
-    """A Spark task that plans how the graph is run; the driver never imports TensorFlow."""
+    """A Spark task that plans how the graph is run; the driver never imports TensorFlow.
+
+    Attributes:
+        model: Broadcast once.
+        input_tensor: What the user asks to feed; None to find it.
+        output_tensor: What the user asks to fetch; None to find it.
+        cores: Of the executor.
+        batch_size: What the user asks for; None to try several, and to take the fastest.
+        reduced_decoding: Whether JPEGs may be decoded at a reduced scale.
+    """
 
     model: "Broadcast[BroadcastModel]"
     input_tensor: str | None
     output_tensor: str | None
     cores: int
+    batch_size: int | None
+    reduced_decoding: bool
 
-    def __call__(self, nothing: Iterator[Any]) -> Iterator[GraphPlan | str]:
+    def __call__(self, nothing: Iterator[Any]) -> Iterator[CheckedGraph | str]:
         """Gives the plan, or the one line that says what is wrong with the graph."""
         list(nothing)  # Spark ends a Python worker that leaves input unread, and the next would import TensorFlow again
-        from jobs.models.threads import use_cores
+        from jobs.models.threads import use_one_core_per_operation
 
-        use_cores(self.cores)
-        from jobs.models.frozen_graph import plan_graph, run_graphs_unchanged
+        use_one_core_per_operation(self.cores)
+        from jobs.models.batch_size import fastest_batch_size
+        from jobs.models.frozen_graph import fuse_layers_only, load_graph
+        from jobs.models.graph_planning import plan_graph
 
-        run_graphs_unchanged()
+        fuse_layers_only()
+        graph = self.model.value.graph
         try:
-            yield plan_graph(self.model.value.graph, self.input_tensor, self.output_tensor)
+            plan = plan_graph(graph, self.input_tensor, self.output_tensor)
         except InvalidGraphError as error:
             yield str(error)
+            return
+        plan = replace(plan, reduced_decoding=self.reduced_decoding)
+        yield CheckedGraph(plan, self.batch_size or fastest_batch_size(load_graph(graph, plan), self.cores))
 
 
 @dataclass(frozen=True)
@@ -97,12 +128,12 @@ class LabelPartition:
 
     def __call__(self, names: Iterator[str]) -> Iterator[PartFiles]:
         """Labels the images; gives the names of the files that it wrote."""
-        from jobs.models.threads import use_cores
+        from jobs.models.threads import use_one_core_per_operation
 
-        use_cores(self.cores)
-        from jobs.models.frozen_graph import load_graph, run_graphs_unchanged
+        use_one_core_per_operation(self.cores)
+        from jobs.models.frozen_graph import fuse_layers_only, load_graph
 
-        run_graphs_unchanged()
+        fuse_layers_only()
         model = self.model.value
         reader = ImageReader(self.root, self.settings.limits.bytes)
         pipeline = LabellingPipeline(reader, load_graph(model.graph, self.plan), model.labels, self.settings)
@@ -121,14 +152,17 @@ class LabelPartition:
         )
 
 
-def partition_count(images: int, executors: int, per_partition: int = 256) -> int:
-    """Chooses how many partitions to make: small enough to see progress, and at least one for each executor.
+def partition_count(images: int, executors: int, per_partition: int = 1024) -> int:
+    """Chooses how many partitions to make: few enough to cost nothing, and enough that a slow one does not hold up the end.
 
     Args:
         images: In the image set, at least 1.
         executors: That are alive now, at least 1.
-        per_partition: Images per partition; a task costs some 50 ms on top of them.
+        per_partition: Most images in a partition. Each costs a task, two files, and a core that waits for the other's last
+            batch: some 100 ms in all.
     """
+    if executors > 1:
+        per_partition = min(per_partition, max(_FEWEST, images // (_TURNS * executors)))
     return min(images, max(executors, -(-images // per_partition)))
 
 

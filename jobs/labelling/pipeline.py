@@ -1,4 +1,4 @@
-"""One partition's images through the graph: threads read and decode ahead while the last batch is inferred."""
+"""One partition's images through the graph: threads read and decode ahead while others infer a batch each."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -9,6 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jobs.labelling.header import ImageLimits, ImageSize, check_image
 from jobs.labelling.image_source import ImageReader, printable
@@ -30,12 +31,14 @@ class PipelineSettings:
         batch_size: Images inferred at once.
         top_k: Labels given for each image.
         threads: That read and decode.
+        streams: Batches inferred side by side, each on one core.
     """
 
     limits: ImageLimits
     batch_size: int
     top_k: int
     threads: int
+    streams: int
 
 
 @dataclass(frozen=True)
@@ -66,24 +69,31 @@ class LabellingPipeline:
         self._budget = PixelBudget(int(settings.limits.megapixels * 1e6))
 
     def run(self, names: Iterable[str]) -> Iterator[LabelledImage | QuarantinedImage]:
-        """Gives one row for each name; reads at most two batches ahead."""
+        """Gives one row for each name; reads ahead no further than keeps every stream busy."""
         batch: list[_Prepared] = []
-        for image in self._prepared(names):
-            if isinstance(image, QuarantinedImage):
-                yield image
-                continue
-            batch.append(image)
-            if len(batch) == self._settings.batch_size:
-                yield from self._infer(batch)
-                batch = []
-        if batch:
-            yield from self._infer(batch)
+        inferring: deque[Future[list[LabelledImage | QuarantinedImage]]] = deque()
+        with ThreadPoolExecutor(self._settings.streams, "infer") as streams:
+            for image in self._prepared(names):
+                if isinstance(image, QuarantinedImage):
+                    yield image
+                    continue
+                batch.append(image)
+                if len(batch) == self._settings.batch_size:
+                    inferring.append(streams.submit(self._infer, batch))
+                    batch = []
+                if len(inferring) > self._settings.streams:
+                    yield from inferring.popleft().result()
+            if batch:
+                inferring.append(streams.submit(self._infer, batch))
+            while inferring:
+                yield from inferring.popleft().result()
 
     def _prepared(self, names: Iterable[str]) -> Iterator[_Prepared | QuarantinedImage]:
         waiting = iter(names)
+        in_reach = self._settings.threads + (self._settings.streams + 1) * self._settings.batch_size
         ahead: deque[Future[_Prepared | QuarantinedImage]] = deque()
         with ThreadPoolExecutor(self._settings.threads, "decode") as threads:
-            for name in islice(waiting, 2 * self._settings.batch_size):
+            for name in islice(waiting, in_reach):
                 ahead.append(threads.submit(self._prepare, name))
             while ahead:
                 image = ahead.popleft().result()
@@ -98,30 +108,27 @@ class LabellingPipeline:
             encoded = self._reader.read(name)
             size = check_image(encoded, self._settings.limits)
             with self._budget.reserve(size.pixels):
-                return _Prepared(name, size, self._graph.prepare(encoded))
+                return _Prepared(name, size, self._graph.prepare(encoded, (size.width, size.height)))
         except ImageRejectedError as rejected:
             return QuarantinedImage(printable(name), rejected.reason, rejected.detail)
         except ImageDecodeError as error:
             return QuarantinedImage(printable(name), "unreadable", str(error))
 
-    def _infer(self, batch: list[_Prepared]) -> Iterator[LabelledImage | QuarantinedImage]:
+    def _infer(self, batch: list[_Prepared]) -> list[LabelledImage | QuarantinedImage]:
         from jobs.models.frozen_graph import ImageDecodeError
 
         try:
             scores = self._graph.scores([image.tensor for image in batch])
         except ImageDecodeError as error:
             if len(batch) == 1:
-                yield QuarantinedImage(printable(batch[0].name), "unreadable", str(error))
-                return
-            for image in batch:  # one of them spoils the batch: find out which
-                yield from self._infer([image])
-            return
+                return [QuarantinedImage(printable(batch[0].name), "unreadable", str(error))]
+            return [row for image in batch for row in self._infer([image])]  # one spoils the batch: find out which
         now = datetime.now(UTC)
-        for image, row in zip(batch, scores, strict=True):
-            if not np.isfinite(row).all():
-                yield QuarantinedImage(
-                    printable(image.name), "unreadable", "the graph gives scores that are not finite"
-                )
-                continue
-            best = top_labels(row, self._labels, self._settings.top_k)
-            yield LabelledImage(printable(image.name), best, image.size.width, image.size.height, now)
+        return [self._row(image, row, now) for image, row in zip(batch, scores, strict=True)]
+
+    def _row(self, image: _Prepared, scores: NDArray[np.float32], now: datetime) -> LabelledImage | QuarantinedImage:
+        name = printable(image.name)
+        if not np.isfinite(scores).all():
+            return QuarantinedImage(name, "unreadable", "the graph gives scores that are not finite")
+        best = top_labels(scores, self._labels, self._settings.top_k)
+        return LabelledImage(name, best, image.size.width, image.size.height, now)

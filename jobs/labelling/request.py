@@ -21,7 +21,8 @@ class LabellingRequest:
         destination: Where labels and quarantine go.
         limits: The largest image that is decoded.
         top_k: Labels given for each image.
-        batch_size: Images inferred at once.
+        batch_size: Images inferred at once by one core; None to find the fastest.
+        reduced_decoding: Whether JPEGs that are far larger than the graph's input are decoded at a reduced scale.
         input_tensor: The scalar string to feed; None to find it.
         output_tensor: The scores to fetch; None for `softmax:0`.
     """
@@ -31,7 +32,8 @@ class LabellingRequest:
     destination: Destination
     limits: ImageLimits
     top_k: int
-    batch_size: int
+    batch_size: int | None
+    reduced_decoding: bool
     input_tensor: str | None
     output_tensor: str | None
 
@@ -43,8 +45,9 @@ def request_from(options: argparse.Namespace) -> LabellingRequest:
         InvalidArgumentError: An argument is missing, contradicts another, or is out of range.
     """
     for name in ("top_k", "batch_size", "max_megapixels", "max_megabytes"):
-        if not getattr(options, name) > 0:
-            raise InvalidArgumentError(f"--{name.replace('_', '-')}: {getattr(options, name)}; accepted: more than 0")
+        value = getattr(options, name)
+        if value is not None and not value > 0:
+            raise InvalidArgumentError(f"--{name.replace('_', '-')}: {value}; accepted: more than 0")
     _exactly_one(options.graph, options.model, "--graph or --model")
     _exactly_one(options.output, options.image_set, "--output, or --image-set with --date")
     _together(options.graph, "--graph", options.labels, "--labels")
@@ -61,6 +64,7 @@ def request_from(options: argparse.Namespace) -> LabellingRequest:
         limits=ImageLimits(options.max_megapixels, options.max_megabytes),
         top_k=options.top_k,
         batch_size=options.batch_size,
+        reduced_decoding=options.reduced_decoding,
         input_tensor=options.input_tensor,
         output_tensor=options.output_tensor,
     )

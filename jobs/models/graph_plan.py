@@ -5,6 +5,9 @@ It lives apart from `frozen_graph` so that the driver can hold one without impor
 
 from dataclasses import dataclass
 
+DEFAULT_BATCH_SIZE = 8
+"""Images that one core infers at once where nothing better is known: what they become stays in its cache."""
+
 
 @dataclass(frozen=True)
 class GraphPlan:
@@ -18,6 +21,7 @@ class GraphPlan:
             ...)`. None where the graph must be fed one image at a time.
         classes: How many scores an image gets.
         unbatched_because: Why the graph is fed one image at a time; empty where it is split.
+        reduced_decoding: Whether JPEGs that are far larger than what is cut are decoded at a half, a quarter or an eighth.
     """
 
     sha256: str
@@ -26,6 +30,7 @@ class GraphPlan:
     cut_tensor: str | None
     classes: int
     unbatched_because: str = ""
+    reduced_decoding: bool = False
 
     def describe(self) -> str:
         """Says in one line how the graph is run."""

@@ -5,6 +5,7 @@ import shutil
 
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 
 from jobs.errors import InvalidArgumentError, InvalidGraphError
 from jobs.labelling.label import label_images
@@ -106,3 +107,19 @@ def test_labels_that_do_not_fit_the_graph_are_refused(request_for, stock, test_d
     )
     with pytest.raises(InvalidArgumentError, match=r"2 lines, but softmax:0 .* gives 1001"):
         label_images(request)
+
+
+def test_a_graph_that_cannot_take_batches_is_run_one_image_at_a_time_with_a_warning(
+    request_for, test_data, tmp_path, caplog
+):
+    with tf.Graph().as_default() as graph:
+        contents = tf.compat.v1.placeholder(tf.string, (), name="contents")
+        image = tf.cast(tf.raw_ops.DecodeJpeg(contents=contents, channels=3), tf.float32)
+        tf.nn.softmax(tf.reduce_mean(image, axis=(0, 1)) / 100, name="softmax")
+    (tmp_path / "colour.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    (tmp_path / "colours.txt").write_text("red\ngreen\nblue\n")
+    given = ("--graph", tmp_path / "colour.pb", "--labels", tmp_path / "colours.txt", "--reduced-decoding")
+    result = label_images(request_for(*given, "--images", test_data / "photos", "--output", tmp_path / "out"))
+    assert result.labelled == 12
+    (warning,) = [record for record in caplog.records if record.levelname == "WARNING" and record.name == "atoll"]
+    assert "one image at a time: no tensor" in warning.message

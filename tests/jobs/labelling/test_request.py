@@ -23,7 +23,7 @@ def test_files_and_folders_of_the_users_choice(request_for, tmp_path):
     request = request_for(*FILES, "--images", "in", "--output", tmp_path)
     assert request.model == GraphOnDisk(Path("g.pb"), Path("l.txt"))
     assert request.destination.labels == tmp_path / "labels"
-    assert (request.top_k, request.batch_size, request.limits.megapixels, request.limits.megabytes) == (5, 32, 40, 50)
+    assert (request.top_k, request.batch_size, request.limits.megapixels, request.limits.megabytes) == (5, None, 40, 50)
 
 
 def test_a_day_of_the_workspace_is_labelled_by_the_champion(request_for, tmp_path):
@@ -90,9 +90,10 @@ def test_the_driver_does_not_import_tensorflow():
 
 
 @pytest.mark.parametrize(
-    ("images", "executors", "expected"), [(12, 1, 1), (12, 4, 4), (2, 4, 2), (1000, 1, 4), (1024, 2, 4), (1025, 2, 5)]
+    ("images", "executors", "expected"),
+    [(12, 1, 1), (12, 4, 4), (2, 4, 2), (1024, 1, 1), (1025, 1, 2), (1024, 2, 8), (16_000, 2, 16), (60_000, 2, 59)],
 )
-def test_partitions_show_progress_and_leave_no_executor_idle(images, executors, expected):
+def test_partitions_are_few_but_leave_no_executor_waiting_for_a_slow_one(images, executors, expected):
     assert partition_count(images, executors) == expected
 
 
