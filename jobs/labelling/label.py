@@ -5,11 +5,18 @@ import logging
 import time
 from collections import Counter
 
-from pyspark import SparkContext
+from pyspark import Broadcast, SparkContext
 
 from jobs.errors import InvalidArgumentError, InvalidGraphError
 from jobs.labelling.image_source import ImageSet, list_images, printable
-from jobs.labelling.partition import BroadcastModel, CheckGraph, LabelPartition, PartFiles, partition_count
+from jobs.labelling.partition import (
+    BroadcastModel,
+    CheckedGraph,
+    CheckGraph,
+    LabelPartition,
+    PartFiles,
+    partition_count,
+)
 from jobs.labelling.pipeline import PipelineSettings
 from jobs.labelling.progress import logged_progress
 from jobs.labelling.publish import Staged, discard, publish, stage
@@ -74,24 +81,13 @@ def _label(
 ) -> list[PartFiles]:
     """Checks the graph in one task, then labels the images in others."""
     broadcast = context.broadcast(model)
-    given = request.batch_size or (DEFAULT_BATCH_SIZE if len(images.names) < _WORTH_TRYING else None)
-    check = CheckGraph(
-        broadcast, request.input_tensor, request.output_tensor, layout.cores, given, request.reduced_decoding
-    )
-    (checked,) = context.parallelize([None], 1).mapPartitions(check).collect()
-    if isinstance(checked, str):
-        raise InvalidGraphError(f"{model.stamp.name}: {checked}")
-    plan, batch_size = checked.plan, checked.batch_size
-    _check_labels(model, plan)
-    # One image at a time takes several times as long, so the person who waits should see it.
-    level = logging.INFO if plan.cut_tensor else logging.WARNING
-    log.log(level, "graph %s: %s", model.stamp.graph_sha256[:12], plan.describe())
-    done, quarantined = context.accumulator(0), context.accumulator(0)
+    checked = _check_graph(context, layout, model, broadcast, len(images.names), request)
+    top_k = None if request.features else request.top_k
     threads = layout.cores * _THREADS_PER_CORE
-    settings = PipelineSettings(request.limits, batch_size, request.top_k, threads, layout.cores)
-    task = LabelPartition(
-        broadcast, plan, images.root, settings, layout.cores, staged.labels, staged.quarantine, done, quarantined
-    )
+    settings = PipelineSettings(request.limits, checked.batch_size, top_k, threads, layout.cores)
+    done, quarantined = context.accumulator(0), context.accumulator(0)
+    places = (staged.labels, staged.quarantine)
+    task = LabelPartition(broadcast, checked.plan, images.root, settings, layout.cores, *places, done, quarantined)
     partitions = partition_count(len(images.names), executor_count(context, layout))
     with logged_progress(len(images.names), lambda: done.value, lambda: quarantined.value):
         try:
@@ -103,10 +99,40 @@ def _label(
     return parts
 
 
+def _check_graph(
+    context: SparkContext,
+    layout: ExecutorLayout,
+    model: BroadcastModel,
+    broadcast: Broadcast[BroadcastModel],
+    images: int,
+    request: LabellingRequest,
+) -> CheckedGraph:
+    """Lets an executor try the graph, and checks that the labels fit it."""
+    check = CheckGraph(
+        broadcast,
+        request.input_tensor,
+        request.output_tensor,
+        request.pixel_format,
+        layout.cores,
+        request.batch_size or (DEFAULT_BATCH_SIZE if images < _WORTH_TRYING else None),
+        request.reduced_decoding,
+    )
+    checked: CheckedGraph | str
+    (checked,) = context.parallelize([None], 1).mapPartitions(check).collect()
+    if isinstance(checked, str):
+        raise InvalidGraphError(f"{model.stamp.name}: {checked}")
+    if request.features is None:
+        _check_labels(model, checked.plan)
+    # One image at a time takes several times as long, so the person who waits should see it.
+    level = logging.INFO if checked.plan.cut_tensor else logging.WARNING
+    log.log(level, "graph %s: %s", model.stamp.graph_sha256[:12], checked.describe())
+    return checked
+
+
 def _check_labels(model: BroadcastModel, plan: GraphPlan) -> None:
-    if len(model.labels) != plan.classes:
+    if not model.labels.fit(plan.classes):
         raise InvalidArgumentError(
-            f"--labels: {len(model.labels)} lines, but {plan.output_tensor} of {model.stamp.name} gives {plan.classes} "
+            f"--labels: {len(model.labels.names)} lines, but {plan.output_tensor} of {model.stamp.name} gives {plan.classes} "
             f"scores; accepted: {plan.classes} lines"
         )
 

@@ -11,9 +11,18 @@ import pyarrow.parquet as pq
 
 from jobs.errors import InvalidGraphError
 from jobs.labelling.image_source import ImageReader
+from jobs.labelling.label_names import LabelNames
 from jobs.labelling.pipeline import LabellingPipeline, PipelineSettings
-from jobs.labelling.schema import LabelledImage, ModelStamp, QuarantinedImage, labels_table, quarantine_table
-from jobs.models.graph_plan import GraphPlan
+from jobs.labelling.schema import (
+    FeaturedImage,
+    LabelledImage,
+    ModelStamp,
+    QuarantinedImage,
+    features_table,
+    labels_table,
+    quarantine_table,
+)
+from jobs.models.graph_plan import GraphPlan, PixelFormat
 
 if TYPE_CHECKING:
     from pyspark import Accumulator, Broadcast
@@ -37,7 +46,7 @@ class BroadcastModel:
 
     stamp: ModelStamp
     graph: bytes
-    labels: tuple[str, ...]
+    labels: LabelNames
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,11 @@ class CheckedGraph:
     plan: GraphPlan
     batch_size: int
 
+    def describe(self) -> str:
+        """Says in one line how the graph is run."""
+        how = self.plan.describe()
+        return f"{how}, {self.batch_size} images at once on each core" if self.plan.cut_tensor else how
+
 
 @dataclass(frozen=True)
 class CheckGraph:
@@ -64,6 +78,7 @@ class CheckGraph:
         model: Broadcast once.
         input_tensor: What the user asks to feed; None to find it.
         output_tensor: What the user asks to fetch; None to find it.
+        pixel_format: What the user says of a graph that takes pixels.
         cores: Of the executor.
         batch_size: What the user asks for; None to try several, and to take the fastest.
         reduced_decoding: Whether JPEGs may be decoded at a reduced scale.
@@ -72,6 +87,7 @@ class CheckGraph:
     model: "Broadcast[BroadcastModel]"
     input_tensor: str | None
     output_tensor: str | None
+    pixel_format: PixelFormat
     cores: int
     batch_size: int | None
     reduced_decoding: bool
@@ -89,7 +105,7 @@ class CheckGraph:
         fuse_layers_only()
         graph = self.model.value.graph
         try:
-            plan = plan_graph(graph, self.input_tensor, self.output_tensor)
+            plan = plan_graph(graph, self.input_tensor, self.output_tensor, self.pixel_format)
         except InvalidGraphError as error:
             yield str(error)
             return
@@ -110,7 +126,7 @@ class LabelPartition:
         root: The image set, as `ImageSet.root`.
         settings: Limits and sizes.
         cores: Of the executor.
-        labels: Staged folder for labels, which exists.
+        labels: Staged folder for labels, or for features, which exists.
         quarantine: Staged folder for quarantine, which exists.
         done: Counts images as they are finished, for the progress line.
         quarantined: Counts those of them that went to quarantine.
@@ -135,19 +151,20 @@ class LabelPartition:
 
         fuse_layers_only()
         model = self.model.value
+        labels = () if self.settings.top_k is None else model.labels.of(self.plan.classes)
         reader = ImageReader(self.root, self.settings.limits.bytes)
-        pipeline = LabellingPipeline(reader, load_graph(model.graph, self.plan), model.labels, self.settings)
-        labelled: list[LabelledImage] = []
+        pipeline = LabellingPipeline(reader, load_graph(model.graph, self.plan), labels, self.settings)
+        labelled: list[LabelledImage | FeaturedImage] = []
         rejected: list[QuarantinedImage] = []
         for row in pipeline.run(names):
-            if isinstance(row, LabelledImage):
-                labelled.append(row)
-            else:
+            if isinstance(row, QuarantinedImage):
                 rejected.append(row)
+            else:
+                labelled.append(row)
         self.done.add(len(labelled) + len(rejected))
         self.quarantined.add(len(rejected))
         yield PartFiles(
-            _write(labels_table(labelled, model.stamp), self.labels),
+            _write(_table(labelled, model.stamp), self.labels),
             _write(quarantine_table(rejected), self.quarantine),
         )
 
@@ -164,6 +181,13 @@ def partition_count(images: int, executors: int, per_partition: int = 1024) -> i
     if executors > 1:
         per_partition = min(per_partition, max(_FEWEST, images // (_TURNS * executors)))
     return min(images, max(executors, -(-images // per_partition)))
+
+
+def _table(rows: list[LabelledImage | FeaturedImage], model: ModelStamp) -> pa.Table:
+    featured = [row for row in rows if isinstance(row, FeaturedImage)]
+    if featured:
+        return features_table(featured, model)
+    return labels_table([row for row in rows if isinstance(row, LabelledImage)], model)
 
 
 def write_part(table: pa.Table, path: Path) -> None:

@@ -15,11 +15,14 @@ from jobs.labelling.header import ImageLimits, ImageSize, check_image
 from jobs.labelling.image_source import ImageReader, printable
 from jobs.labelling.pixel_budget import PixelBudget
 from jobs.labelling.rejection import ImageRejectedError
-from jobs.labelling.schema import LabelledImage, QuarantinedImage
+from jobs.labelling.schema import FeaturedImage, LabelledImage, QuarantinedImage
 from jobs.labelling.top_labels import top_labels
 
 if TYPE_CHECKING:
     from jobs.models.frozen_graph import FrozenGraph
+
+
+Row = LabelledImage | FeaturedImage | QuarantinedImage
 
 
 @dataclass(frozen=True)
@@ -29,14 +32,14 @@ class PipelineSettings:
     Attributes:
         limits: The largest image that is decoded.
         batch_size: Images inferred at once.
-        top_k: Labels given for each image.
+        top_k: Labels given for each image; None to give what the graph gives, as features.
         threads: That read and decode.
         streams: Batches inferred side by side, each on one core.
     """
 
     limits: ImageLimits
     batch_size: int
-    top_k: int
+    top_k: int | None
     threads: int
     streams: int
 
@@ -68,10 +71,10 @@ class LabellingPipeline:
         self._settings = settings
         self._budget = PixelBudget(int(settings.limits.megapixels * 1e6))
 
-    def run(self, names: Iterable[str]) -> Iterator[LabelledImage | QuarantinedImage]:
+    def run(self, names: Iterable[str]) -> Iterator[Row]:
         """Gives one row for each name; reads ahead no further than keeps every stream busy."""
         batch: list[_Prepared] = []
-        inferring: deque[Future[list[LabelledImage | QuarantinedImage]]] = deque()
+        inferring: deque[Future[list[Row]]] = deque()
         with ThreadPoolExecutor(self._settings.streams, "infer") as streams:
             for image in self._prepared(names):
                 if isinstance(image, QuarantinedImage):
@@ -114,7 +117,7 @@ class LabellingPipeline:
         except ImageDecodeError as error:
             return QuarantinedImage(printable(name), "unreadable", str(error))
 
-    def _infer(self, batch: list[_Prepared]) -> list[LabelledImage | QuarantinedImage]:
+    def _infer(self, batch: list[_Prepared]) -> list[Row]:
         from jobs.models.frozen_graph import ImageDecodeError
 
         try:
@@ -126,9 +129,11 @@ class LabellingPipeline:
         now = datetime.now(UTC)
         return [self._row(image, row, now) for image, row in zip(batch, scores, strict=True)]
 
-    def _row(self, image: _Prepared, scores: NDArray[np.float32], now: datetime) -> LabelledImage | QuarantinedImage:
+    def _row(self, image: _Prepared, scores: NDArray[np.float32], now: datetime) -> Row:
         name = printable(image.name)
         if not np.isfinite(scores).all():
-            return QuarantinedImage(name, "unreadable", "the graph gives scores that are not finite")
+            return QuarantinedImage(name, "unreadable", "the graph gives numbers that are not finite")
+        if self._settings.top_k is None:
+            return FeaturedImage(name, scores, image.size.width, image.size.height, now)
         best = top_labels(scores, self._labels, self._settings.top_k)
         return LabelledImage(name, best, image.size.width, image.size.height, now)

@@ -20,7 +20,7 @@ from jobs.files import write_atomically
 from jobs.labelling.destination import Destination
 from jobs.labelling.exchange import swap_in
 from jobs.labelling.partition import PartFiles, write_part
-from jobs.labelling.schema import LABELS, QUARANTINE
+from jobs.labelling.schema import FEATURES, LABELS, QUARANTINE
 from jobs.results import QuarantineReason
 
 _RUN_FILE = "_run"
@@ -84,7 +84,7 @@ def publish(destination: Destination, staged: Staged, parts: Sequence[PartFiles]
     Raises:
         PublishError: An image is missing or doubled; nothing has changed.
     """
-    counts = _check_staged(staged, parts, listed)
+    counts = _check_staged(staged, parts, listed, FEATURES if destination.features else LABELS)
     write_atomically(destination.journal, _Journal(run=staged.run).model_dump_json())
     _finish(destination, staged.run)
     return counts
@@ -105,8 +105,8 @@ def check_complete(listed: Iterable[str], labelled: Iterable[str], quarantined: 
             )
 
 
-def _check_staged(staged: Staged, parts: Sequence[PartFiles], listed: Iterable[str]) -> Counts:
-    labels = _settle(staged.labels, [part.labels for part in parts], LABELS)
+def _check_staged(staged: Staged, parts: Sequence[PartFiles], listed: Iterable[str], rows: pa.Schema) -> Counts:
+    labels = _settle(staged.labels, [part.labels for part in parts], rows)
     quarantine = _settle(staged.quarantine, [part.quarantine for part in parts], QUARANTINE)
     quarantined = [pq.read_table(file, columns=["image", "reason"]) for file in quarantine]
     labelled = [name for file in labels for name in pq.read_table(file, columns=["image"])["image"].to_pylist()]

@@ -8,6 +8,7 @@ from jobs.errors import InvalidArgumentError
 from jobs.labelling.destination import Destination
 from jobs.labelling.header import ImageLimits
 from jobs.labelling.model_source import GraphOnDisk, RegisteredGraph
+from jobs.models.graph_plan import PixelFormat
 from jobs.workspace import Workspace
 
 
@@ -18,17 +19,20 @@ class LabellingRequest:
     Attributes:
         model: Where graph and labels come from.
         images: Folder of images, a path or a URL.
+        features: The tensor to write the values of instead of labels; None to label.
         destination: Where labels and quarantine go.
         limits: The largest image that is decoded.
         top_k: Labels given for each image.
         batch_size: Images inferred at once by one core; None to find the fastest.
         reduced_decoding: Whether JPEGs that are far larger than the graph's input are decoded at a reduced scale.
-        input_tensor: The scalar string to feed; None to find it.
-        output_tensor: The scores to fetch; None for `softmax:0`.
+        input_tensor: The scalar string, or batch of pixels, to feed; None to find it.
+        output_tensor: The scores, or features, to fetch; None to find them.
+        pixel_format: What the graph does not tell of its pixels, where it takes pixels.
     """
 
     model: GraphOnDisk | RegisteredGraph
     images: str
+    features: str | None
     destination: Destination
     limits: ImageLimits
     top_k: int
@@ -36,6 +40,7 @@ class LabellingRequest:
     reduced_decoding: bool
     input_tensor: str | None
     output_tensor: str | None
+    pixel_format: PixelFormat
 
 
 def request_from(options: argparse.Namespace) -> LabellingRequest:
@@ -50,7 +55,12 @@ def request_from(options: argparse.Namespace) -> LabellingRequest:
             raise InvalidArgumentError(f"--{name.replace('_', '-')}: {value}; accepted: more than 0")
     _exactly_one(options.graph, options.model, "--graph or --model")
     _exactly_one(options.output, options.image_set, "--output, or --image-set with --date")
-    _together(options.graph, "--graph", options.labels, "--labels")
+    if options.features:
+        _check_features(options)
+    else:
+        _together(options.graph, "--graph", options.labels, "--labels")
+    if options.synsets and not options.labels:
+        raise InvalidArgumentError("--synsets: without --labels; accepted: both files of ImageNet's pair")
     _together(options.image_set, "--image-set", options.date, "--date")
     if options.model_version is not None and not options.model:
         raise InvalidArgumentError("--model-version: without --model; accepted: --model NAME --model-version N")
@@ -58,16 +68,28 @@ def request_from(options: argparse.Namespace) -> LabellingRequest:
     return LabellingRequest(
         model=RegisteredGraph(options.model, options.model_version, workspace)
         if options.model
-        else GraphOnDisk(options.graph, options.labels),
+        else GraphOnDisk(options.graph, options.labels, options.synsets),
         images=_images(options, workspace),
+        features=options.features,
         destination=_destination(options, workspace),
         limits=ImageLimits(options.max_megapixels, options.max_megabytes),
         top_k=options.top_k,
         batch_size=options.batch_size,
         reduced_decoding=options.reduced_decoding,
         input_tensor=options.input_tensor,
-        output_tensor=options.output_tensor,
+        output_tensor=options.features or options.output_tensor,
+        pixel_format=PixelFormat(options.pixel_range, options.input_size),
     )
+
+
+def _check_features(options: argparse.Namespace) -> None:
+    for name, value in (("--output-tensor", options.output_tensor), ("--labels", options.labels)):
+        if value:
+            raise InvalidArgumentError(
+                f"{name}: not used with --features, which writes a tensor's values; leave it out"
+            )
+    if not options.output:
+        raise InvalidArgumentError("--features: without --output; accepted: a folder for features and quarantine")
 
 
 def _images(options: argparse.Namespace, workspace: Workspace) -> str:
@@ -80,7 +102,7 @@ def _images(options: argparse.Namespace, workspace: Workspace) -> str:
 
 def _destination(options: argparse.Namespace, workspace: Workspace) -> Destination:
     if options.output:
-        return Destination.in_folder(Path(options.output).expanduser().resolve())
+        return Destination.in_folder(Path(options.output).expanduser().resolve(), bool(options.features))
     day = options.date
     return Destination.in_workspace(
         workspace.labels(options.image_set, day), workspace.quarantine(options.image_set, day)

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from jobs.models.graph_front import with_decoder
 from jobs.models.graph_plan import GraphPlan
 from jobs.models.graph_reading import read_graph
 from jobs.models.graph_rewrites import REDUCTIONS, decode_reduced, reduction_for, resize_integers
@@ -151,7 +152,10 @@ def load_graph(content: bytes, plan: GraphPlan) -> FrozenGraph:
     """
     if _loaded is not None and _loaded.plan == plan:
         return _loaded
-    return keep_loaded(FrozenGraph(read_graph(content), plan))
+    graph = read_graph(content)
+    if plan.pixels:
+        graph, _ = with_decoder(graph, plan.pixels)
+    return keep_loaded(FrozenGraph(graph, plan))
 
 
 def keep_loaded(graph: FrozenGraph) -> FrozenGraph:

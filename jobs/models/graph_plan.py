@@ -10,6 +10,42 @@ DEFAULT_BATCH_SIZE = 8
 
 
 @dataclass(frozen=True)
+class PixelFormat:
+    """What a user says of a graph that takes pixels, where the graph itself does not.
+
+    Attributes:
+        range: Values of black and of white, such as (0, 1); None where they are those of bytes.
+        size: Height and width; None where the graph knows.
+    """
+
+    range: tuple[float, float] | None = None
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class PixelInput:
+    """A placeholder that takes a batch of images as pixels, `(batch, height, width, channels)`.
+
+    Attributes:
+        tensor: Its name.
+        integers: Whether it takes bytes, not floats.
+        height: In pixels.
+        width: In pixels.
+        channels: 1 or 3.
+        low: Value of black.
+        high: Value of white.
+    """
+
+    tensor: str
+    integers: bool
+    height: int
+    width: int
+    channels: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class GraphPlan:
     """The tensors of a frozen graph that matter.
 
@@ -21,6 +57,7 @@ class GraphPlan:
             ...)`. None where the graph must be fed one image at a time.
         classes: How many scores an image gets.
         unbatched_because: Why the graph is fed one image at a time; empty where it is split.
+        pixels: Where a decoder was put in front, since the graph takes pixels; None where it decodes itself.
         reduced_decoding: Whether JPEGs that are far larger than what is cut are decoded at a half, a quarter or an eighth.
     """
 
@@ -30,6 +67,7 @@ class GraphPlan:
     cut_tensor: str | None
     classes: int
     unbatched_because: str = ""
+    pixels: PixelInput | None = None
     reduced_decoding: bool = False
 
     def describe(self) -> str:
@@ -38,4 +76,5 @@ class GraphPlan:
             how = f"one image at a time: {self.unbatched_because}"
         else:
             how = f"in batches from {self.cut_tensor} on"
-        return f"{self.input_tensor} -> {self.output_tensor} ({self.classes} classes), {how}"
+        first = f"{self.pixels.tensor} as pixels" if self.pixels else self.input_tensor
+        return f"{first} -> {self.output_tensor} ({self.classes} classes), {how}"

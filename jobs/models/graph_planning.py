@@ -1,6 +1,7 @@
 """Working out how a frozen graph is run, by trying it. Importing this module imports TensorFlow."""
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,8 @@ from numpy.typing import NDArray
 
 from jobs.errors import InvalidGraphError
 from jobs.models.frozen_graph import FrozenGraph, ImageDecodeError, first_line, keep_loaded, release_memory
-from jobs.models.graph_plan import GraphPlan
+from jobs.models.graph_front import find_pixel_input, with_decoder
+from jobs.models.graph_plan import GraphPlan, PixelFormat
 from jobs.models.graph_reading import read_graph
 from jobs.models.graph_split import batchable_tensors, infer_shapes
 from jobs.models.graph_topology import find_input, find_output
@@ -26,35 +28,45 @@ _FAILURES = (tf.errors.OpError, ValueError, TypeError, KeyError)
 """What importing or running a graph that does not fit raises."""
 
 
-def plan_graph(content: bytes, input_tensor: str | None = None, output_tensor: str | None = None) -> GraphPlan:
+def plan_graph(
+    content: bytes,
+    input_tensor: str | None = None,
+    output_tensor: str | None = None,
+    pixel_format: PixelFormat | None = None,
+) -> GraphPlan:
     """Works out how a graph is run, and tries it: in batches only where that gives what one image at a time gives.
 
     Args:
         content: A serialised GraphDef.
-        input_tensor: The scalar string to feed, or None for the one that feeds the image decoder.
-        output_tensor: The scores to fetch, or None for `softmax:0`.
+        input_tensor: The scalar string to feed, or the placeholder that takes a batch of images as pixels; None for the one
+            that feeds the image decoder, or else takes pixels.
+        output_tensor: The scores to fetch, or None for `softmax:0` or the only softmax.
+        pixel_format: What the graph does not tell of its pixels, where it takes pixels.
 
     Raises:
         InvalidGraphError: It is not a GraphDef, is not allowed, lacks a tensor, or fails on an ordinary JPEG.
     """
     graph = read_graph(content)
     output = find_output(graph, output_tensor)
+    pixels = find_pixel_input(graph, output, input_tensor, pixel_format or PixelFormat())
+    if pixels:
+        graph, input_tensor = with_decoder(graph, pixels)
     encoded = find_input(graph, output, input_tensor)
-    digest = hashlib.sha256(content).hexdigest()
+    whole = GraphPlan(hashlib.sha256(content).hexdigest(), encoded, output, None, 0, pixels=pixels)
     samples = sample_jpegs()
     try:
-        expected = _one_at_a_time(graph, GraphPlan(digest, encoded, output, None, 0), samples)
+        expected = _one_at_a_time(graph, whole, samples)
         cuts = list(batchable_tensors(graph, infer_shapes(graph, encoded, output), encoded, output))
     except (*_FAILURES, ImageDecodeError) as error:
         raise InvalidGraphError(f"it cannot be run on an ordinary JPEG: {first_line(error)}") from None
     reason = "no tensor that all paths pass has a fixed shape"
     for cut in cuts[:_CUTS_TRIED]:
-        plan = GraphPlan(digest, encoded, output, cut, expected.shape[1])
+        plan = replace(whole, cut_tensor=cut, classes=expected.shape[1])
         problem = _difference(graph, plan, samples, expected)
         if problem is None:
             return plan
         reason = f"at {cut}, {problem}"
-    return GraphPlan(digest, encoded, output, None, expected.shape[1], reason)
+    return replace(whole, classes=expected.shape[1], unbatched_because=reason)
 
 
 def _one_at_a_time(graph: Any, plan: GraphPlan, samples: list[bytes]) -> NDArray[np.float32]:

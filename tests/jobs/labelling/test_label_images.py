@@ -3,13 +3,14 @@
 import json
 import shutil
 
+import keras
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
 from jobs.errors import InvalidArgumentError, InvalidGraphError
 from jobs.labelling.label import label_images
-from jobs.labelling.schema import LABELS, QUARANTINE
+from jobs.labelling.schema import FEATURES, LABELS, QUARANTINE
 
 pytestmark = pytest.mark.spark
 
@@ -123,3 +124,34 @@ def test_a_graph_that_cannot_take_batches_is_run_one_image_at_a_time_with_a_warn
     assert result.labelled == 12
     (warning,) = [record for record in caplog.records if record.levelname == "WARNING" and record.name == "atoll"]
     assert "one image at a time: no tensor" in warning.message
+
+
+def test_features_are_the_values_of_the_tensor_asked_for(request_for, stock, test_data, tmp_path):
+    result = label_images(
+        request_for(
+            *stock[:2], "--features", "pool_3/_reshape", "--images", test_data / "photos", "--output", tmp_path / "out"
+        )
+    )
+    assert result.labels == str(tmp_path / "out" / "features")
+    assert pq.read_table(result.labels).schema.equals(FEATURES)
+    features = rows(result.labels)
+    assert len(features) == 12
+    graph = tf.compat.v1.GraphDef.FromString(stock[1].read_bytes())
+    with tf.Graph().as_default() as imported, tf.compat.v1.Session(graph=imported) as session:
+        tf.import_graph_def(graph, name="")
+        fed = {"DecodeJpeg/contents:0": (test_data / "photos" / "cat.jpg").read_bytes()}
+        (expected,) = session.run("pool_3/_reshape:0", fed)
+    assert features["cat.jpg"]["features"] == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+def test_a_keras_file_that_takes_pixels_labels_images(request_for, test_data, tmp_path):
+    network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.GlobalAveragePooling2D(), keras.layers.Softmax()])
+    network.save(tmp_path / "colour.keras")
+    (tmp_path / "colours.txt").write_text("red\ngreen\nblue\n")
+    given = ("--graph", tmp_path / "colour.keras", "--labels", tmp_path / "colours.txt", "--pixel-range", "0,1")
+    result = label_images(request_for(*given, "--images", test_data / "photos", "--output", tmp_path / "out"))
+    assert (result.labelled, result.model_name) == (12, "colour")
+    image = tf.image.resize(tf.io.decode_jpeg((test_data / "photos" / "parrot.jpg").read_bytes()), (8, 8)) / 255
+    expected = tf.nn.softmax(tf.reduce_mean(image, axis=(0, 1))).numpy()
+    got = {one["label"]: one["score"] for one in rows(result.labels)["parrot.jpg"]["top_k"]}
+    assert [got[colour] for colour in ("red", "green", "blue")] == pytest.approx(expected.tolist(), abs=1e-5)

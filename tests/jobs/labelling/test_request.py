@@ -12,6 +12,7 @@ from jobs.labelling.model_source import GraphOnDisk, RegisteredGraph
 from jobs.labelling.partition import partition_count
 from jobs.labelling.progress import Progress, logged_progress
 from jobs.labelling.top_labels import top_labels
+from jobs.models.graph_plan import PixelFormat
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FILES = ("--graph", "g.pb", "--labels", "l.txt")
@@ -57,12 +58,23 @@ def test_images_from_elsewhere_may_become_a_day_of_the_workspace(request_for):
         (("--graph", "g.pb", *FOLDERS), "--labels"),
         (("--model", "mnist", "--labels", "l.txt", *FOLDERS), "--graph"),
         ((*FILES, *FOLDERS, "--model-version", 1), "--model-version"),
+        ((*FILES, *FOLDERS, "--features", "pool"), "--labels: not used with --features"),
+        (("--model", "mnist", *DAY, "--features", "pool"), "--features: without --output"),
+        ((*FILES, *FOLDERS, "--pixel-range", "1,1"), "--pixel-range: '1,1'; accepted: two different numbers"),
+        ((*FILES, *FOLDERS, "--pixel-range", "0,inf"), "--pixel-range"),
+        ((*FILES, *FOLDERS, "--input-size", "224"), "--input-size: '224'; accepted: height and width"),
+        (("--model", "mnist", "--synsets", "s.txt", *FOLDERS), "--synsets"),
         ((*FILES, "--image-set", "../x", "--date", "2026-03-01"), "image set"),
     ],
 )
 def test_arguments_that_do_not_go_together_are_named(request_for, arguments, named):
     with pytest.raises(InvalidArgumentError, match=named):
         request_for(*arguments)
+
+
+def test_what_a_graph_does_not_tell_of_its_pixels_is_given(request_for):
+    request = request_for(*FILES, *FOLDERS, "--pixel-range=-1,1", "--input-size", "160,120")
+    assert request.pixel_format == PixelFormat(range=(-1.0, 1.0), size=(160, 120))
 
 
 def test_a_mistake_is_one_line_and_status_2(tmp_path):

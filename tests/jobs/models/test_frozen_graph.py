@@ -246,3 +246,37 @@ def test_an_image_that_cannot_be_decoded_is_told_by_tensorflows_own_line(stock_g
     encoded = (photos / "hot_dog.jpg").read_bytes()
     with pytest.raises(ImageDecodeError, match=r"^[^\n]*Invalid JPEG[^\n]*$"):
         graph.prepare(encoded[: len(encoded) // 2])
+
+
+@pytest.mark.parametrize(
+    ("leak", "named"),
+    [
+        (lambda contents: tf.io.read_file(contents), "ReadFile"),
+        (lambda contents: tf.numpy_function(lambda given: given, [contents], tf.string), "PyFunc"),
+        (lambda contents: tf.py_function(lambda given: given, [contents], tf.string), "EagerPyFunc"),
+    ],
+)
+def test_hostile_operations_are_refused_at_any_depth_of_the_library(leak, named):
+    @tf.function
+    def inner(contents):
+        return tf.ensure_shape(leak(contents), ())
+
+    @tf.function
+    def outer(contents):
+        return tf.cond(tf.strings.length(contents) > 3, lambda: inner(contents), lambda: contents)
+
+    content = graph_of(
+        lambda contents: tf.nn.softmax(dense(tf.reshape(resized(outer(contents)), (1, -1))), name="softmax")
+    )
+    with pytest.raises(InvalidGraphError, match=rf"operation not allowed: .*{named} \(node "):
+        plan_graph(content)
+
+
+def test_a_function_that_takes_the_name_of_an_operation_does_not_make_it_allowed():
+    graph = read_graph(
+        graph_of(lambda contents: tf.nn.softmax(dense(tf.reshape(resized(contents), (1, -1))), name="softmax"))
+    )
+    graph.library.function.add().signature.name = "ReadFile"
+    graph.node.add(name="hidden", op="ReadFile")
+    with pytest.raises(InvalidGraphError, match=r"ReadFile \(node hidden\)"):
+        plan_graph(graph.SerializeToString())
