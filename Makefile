@@ -10,10 +10,11 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
+PEERS_LABELLING := .venv-peers-labelling
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up down status test lint lock bench-tuning clean java
+.PHONY: help demo up down status test lint lock bench-tuning bench-labelling clean java
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -41,14 +42,20 @@ lint: $(DEV) ## check style and types
 lock: $(UV) ## resolve requirements.in and requirements-dev.in anew
 	$(COMPILE) --override requirements-overrides.txt requirements.in -o requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) -c requirements.txt benchmarks/labelling/requirements.in -o benchmarks/labelling/requirements.txt
 
 bench-tuning: $(DEV) java ## measure early stopping (MNIST=folder of its IDX files) and the scaling of dispatch
 	@test -n "$(MNIST)" || { echo "say where MNIST's four IDX files lie: make bench-tuning MNIST=FOLDER" >&2; exit 2; }
 	$(PYTHON) -m benchmarks.early_stopping --mnist $(MNIST)
 	$(PYTHON) -m benchmarks.scaling
 
+bench-labelling: $(DEV) $(PEERS_LABELLING)/.installed java ## measure labelling and other tools (DATA=folder with stock/ and photos/)
+	@test -n "$(DATA)" || { echo "say where stock/ and photos/ lie: make bench-labelling DATA=FOLDER" >&2; exit 2; }
+	$(PYTHON) -m benchmarks.labelling --data $(DATA) --python $(PEERS_LABELLING)/bin/python
+	$(PYTHON) -m benchmarks.labelling.growth --data $(DATA)
+
 clean: down ## remove the virtual environment and every cache; the workspace stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS_LABELLING) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The development environment holds everything that runs, so it also counts as the runtime one.
@@ -61,6 +68,13 @@ $(DEV): requirements.txt requirements-dev.txt | $(UV)
 	@echo "installing requirements.txt and requirements-dev.txt into $(VENV)"
 	@$(UV) pip sync --quiet --python $(PYTHON) requirements.txt requirements-dev.txt
 	@touch $(RUNTIME) $@
+
+# The tools that labelling is measured against have an environment of their own: what they ask for is not Atoll's concern.
+$(PEERS_LABELLING)/.installed: benchmarks/labelling/requirements.txt | $(UV)
+	@echo "installing benchmarks/labelling/requirements.txt into $(PEERS_LABELLING)"
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(PEERS_LABELLING)
+	@$(UV) pip sync --quiet --python $(PEERS_LABELLING)/bin/python benchmarks/labelling/requirements.txt
+	@touch $@
 
 $(UV):
 	@for python in python3.11 python3; do \
