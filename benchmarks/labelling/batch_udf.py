@@ -21,6 +21,7 @@ def main() -> None:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     from pyspark.ml.functions import predict_batch_udf
     from pyspark.sql import SparkSession
+    from pyspark.sql.types import StructType
 
     builder = SparkSession.builder.master(f"local[{work.cores}]").config("spark.ui.enabled", "false")
     spark = builder.config("spark.sql.execution.arrow.maxRecordsPerBatch", str(BATCH)).getOrCreate()
@@ -30,12 +31,15 @@ def main() -> None:
         session = GraphSession(model.value, threads=1)
 
         def predict(contents: Any) -> dict[str, Any]:
-            labels, scores = session.best(np.concatenate([session.prepare(bytes(one)) for one in contents]))
+            labels, scores = session.best(
+                np.concatenate([session.prepare(bytes(one)) for one in np.atleast_1d(contents)])
+            )
             return {"label": labels, "score": scores, "at": np.full(len(labels), time.time())}
 
         return predict
 
-    label = predict_batch_udf(load, return_type="label long, score float, at double", batch_size=BATCH)
+    best = StructType().add("label", "long").add("score", "float").add("at", "double")
+    label = predict_batch_udf(load, return_type=best, batch_size=BATCH)
     files = spark.read.format("binaryFile").option("recursiveFileLookup", "true").load(work.images)
     files.select("path", label("content").alias("best")).select("path", "best.*").write.parquet(work.output)
     spark.stop()

@@ -10,7 +10,10 @@ _RESIZE_TO_FLOAT = ("ResizeBilinear", "ResizeBicubic", "ResizeArea")
 REDUCTIONS = (2, 4, 8)
 """How many pixels, along one side, a JPEG decoder can make into one (libjpeg, `scale_denom`)."""
 
-_SAME_EVERYWHERE = (*_RESIZE_TO_FLOAT, "ResizeNearestNeighbor", "Cast", "ExpandDims", "Identity", "Squeeze")
+_SAME_IN_ANY_TYPE = {"ExpandDims": "T", "Identity": "T", "PlaceholderWithDefault": "dtype"}
+"""Operations that hand pixels on as they are, and the attribute with their type."""
+
+_SAME_EVERYWHERE = (*_RESIZE_TO_FLOAT, *_SAME_IN_ANY_TYPE, "ResizeNearestNeighbor", "Cast")
 """Operations that treat all pixels alike, wherever they lie and however many there are."""
 
 _DT_FLOAT, _DT_UINT8 = 1, 4  # tensorflow/core/framework/types.proto
@@ -27,21 +30,24 @@ def resize_integers(graph: Any) -> None:
     """
     nodes = nodes_by_name(graph)
     for resize in [node for node in graph.node if node.op in _RESIZE_TO_FLOAT]:
-        expand = nodes.get(producer(resize.input[0]))
-        cast = nodes.get(producer(expand.input[0])) if expand is not None and expand.op == "ExpandDims" else expand
-        if expand is None or cast is None or cast.op != "Cast" or resize.attr["T"].type != _DT_FLOAT:
+        handed_on = []
+        node = nodes.get(producer(resize.input[0]))
+        while node is not None and node.op in _SAME_IN_ANY_TYPE:
+            handed_on.append(node)
+            node = nodes.get(producer(node.input[0]))
+        if node is None or node.op != "Cast" or resize.attr["T"].type != _DT_FLOAT:
             continue
-        if (cast.attr["SrcT"].type, cast.attr["DstT"].type) != (_DT_UINT8, _DT_FLOAT):
+        if (node.attr["SrcT"].type, node.attr["DstT"].type) != (_DT_UINT8, _DT_FLOAT):
             continue
-        pixels = tensor_name(cast.input[0])
-        if expand is not cast:
-            expanded = graph.node.add()
-            expanded.CopyFrom(expand)
-            expanded.name = _unused(f"{expand.name}/of_bytes", nodes)
-            expanded.input[0] = pixels
-            expanded.attr["T"].type = _DT_UINT8
-            nodes[expanded.name] = expanded
-            pixels = tensor_name(expanded.name)
+        pixels = tensor_name(node.input[0])
+        for floats in reversed(handed_on):
+            copy = graph.node.add()
+            copy.CopyFrom(floats)
+            copy.name = _unused(f"{floats.name}/of_bytes", nodes)
+            copy.input[0] = pixels
+            copy.attr[_SAME_IN_ANY_TYPE[floats.op]].type = _DT_UINT8
+            nodes[copy.name] = copy
+            pixels = tensor_name(copy.name)
         resize.input[0] = pixels
         resize.attr["T"].type = _DT_UINT8
 

@@ -81,7 +81,7 @@ def check_saved_model(content: bytes) -> None:
         check_operations(meta.graph_def, SAVED_OPERATIONS)
         for node in meta.object_graph_def.nodes:
             # Tables, and objects with code of their own to restore them: TensorFlow runs their functions on loading.
-            if node.WhichOneof("kind") == "resource" or node.saveable_objects or node.registered_saver.name:
+            if node.WhichOneof("kind") == "resource" or node.saveable_objects or node.registered_saver:
                 raise InvalidGraphError("it has a resource that is initialised by code; accepted: variables only")
 
 
@@ -122,7 +122,28 @@ def _frozen(function: Any) -> bytes:
         node.attr["T"].type = outputs[0].dtype.as_datatype_enum
         end = f"{_OUTPUT}:0"
     kept = tf.compat.v1.graph_util.extract_sub_graph(graph, [end.partition(":")[0]])
+    _drop_unused_functions(kept)
     return bytes(kept.SerializeToString(deterministic=True))
+
+
+def _drop_unused_functions(graph: Any) -> None:
+    """Drops what was only needed to save and to restore the variables."""
+    functions = {function.signature.name: function for function in graph.library.function}
+    used: dict[str, Any] = {}
+    waiting = list(graph.node)
+    while waiting:
+        node = waiting.pop()
+        called = {node.op}
+        for attribute in node.attr.values():
+            called |= {attribute.func.name, *(function.name for function in attribute.list.func)}
+        for name in called & functions.keys() - used.keys():
+            used[name] = functions[name]
+            waiting.extend(functions[name].node_def)
+    del graph.library.gradient[:]
+    kept = [used[name] for name in sorted(used)]
+    copies = [type(function).FromString(function.SerializeToString()) for function in kept]
+    del graph.library.function[:]
+    graph.library.function.extend(copies)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 from jobs.models.frozen_graph import FrozenGraph
 from jobs.models.graph_planning import plan_graph
 from jobs.models.graph_reading import read_graph
-from jobs.models.graph_rewrites import reduction_for
+from jobs.models.graph_rewrites import reduction_for, resize_integers
 
 SIDE = 32
 
@@ -49,6 +49,27 @@ def test_a_large_jpeg_is_decoded_at_the_smallest_scale_that_is_enough(size, rati
     encoded = picture(*size, "JPEG")
     got = prepared(graph_of(lambda image: image), encoded, size, reduced=True)
     np.testing.assert_array_equal(got, decoded_by_tensorflow(encoded, ratio))
+
+
+def test_the_stock_graph_decodes_a_large_photo_at_a_quarter(test_data):
+    content = (test_data / "stock" / "mobilenet_v2_imagenet_frozen.pb").read_bytes()
+    encoded = (test_data / "photos" / "cat_1080p.jpg").read_bytes()
+    image = tf.io.decode_jpeg(encoded, channels=3, ratio=4)
+    expected = tf.raw_ops.ResizeBilinear(images=tf.expand_dims(image, 0), size=(224, 224))
+    np.testing.assert_array_equal(prepared(content, encoded, (1920, 1080), reduced=True), expected)
+
+
+def test_a_resize_is_given_bytes_even_through_a_placeholder():
+    def between(image):
+        return tf.compat.v1.placeholder_with_default(tf.identity(image), (None, None, None, 3))
+
+    content = graph_of(between)
+    graph = read_graph(content)
+    resize_integers(graph)
+    assert {node.op: node.attr["T"].type for node in graph.node}["ResizeBilinear"] == tf.uint8.as_datatype_enum
+    encoded = picture(60, 90, "JPEG")
+    got = prepared(content, encoded, (60, 90), reduced=False)
+    np.testing.assert_array_equal(got, decoded_by_tensorflow(encoded, 1))
 
 
 def test_without_being_asked_every_pixel_is_decoded():

@@ -110,7 +110,7 @@ def test_a_table_that_is_filled_while_loading_is_refused(tmp_path):
 
         @tf.function(input_signature=[tf.TensorSpec((None, SIDE, SIDE, 3), tf.float32)])
         def __call__(self, pixels):
-            return tf.nn.softmax(tf.reduce_mean(pixels, axis=(1, 2)) + self.table.lookup(0))
+            return tf.nn.softmax(tf.reduce_mean(pixels, axis=(1, 2)) + self.table.lookup(tf.constant(0)))
 
     tf.saved_model.save(WithTable(), tmp_path)
     with pytest.raises(InvalidGraphError, match=r"not allowed|initialised by code"):
