@@ -4,6 +4,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,14 +16,19 @@ from jobs.labelling.part_files import join_parts, write_part
 from jobs.labelling.partition import PartFiles
 from jobs.labelling.publish import discard, stage
 from jobs.labelling.schema import (
+    FEATURES,
     LABELS,
     QUARANTINE,
+    FeaturedImage,
     LabelledImage,
     ModelStamp,
     QuarantinedImage,
     ScoredLabel,
+    beside,
+    features_table,
     labels_table,
     quarantine_table,
+    with_carried,
 )
 
 MODEL = ModelStamp("model", None, "0" * 64)
@@ -110,6 +116,24 @@ def test_labels_are_counted_by_name_and_by_how_sure_the_model_was(destination):
         counts = publish.publish(destination, staged, parts, [str(number) for number in range(5)])
     assert counts.labels == {"cat": 4, "dog": 1}
     assert counts.confidence == [2, 0, 0, 0, 0, 0, 0, 0, 0, 3]
+
+
+def test_features_are_joined_and_counted_with_their_carried_columns(tmp_path):
+    destination = Destination.in_folder(tmp_path / "out", features=True)
+    carried = pa.schema([("product", pa.int64())])
+    with destination.locked():
+        staged = stage(destination)
+        for number in range(2):
+            rows = [FeaturedImage(str(number), np.full(3, number, np.float32), 3, 2, datetime.now(UTC))]
+            table = beside(features_table(rows, MODEL), pa.table({"product": [number]}))
+            write_part(table, staged.labels / f"part-{number}.parquet")
+        parts = [PartFiles("part-0.parquet", None), PartFiles("part-1.parquet", None)]
+        counts = publish.publish(destination, staged, parts, ["0", "1"], carried)
+    assert (counts.labelled, counts.quarantined, counts.confidence) == (2, 0, [])
+    (file,) = (tmp_path / "out" / "features").glob("*.parquet")
+    table = pq.read_table(file)
+    assert table.schema.equals(with_carried(FEATURES, carried))
+    assert (table["features"].to_pylist(), table["product"].to_pylist()) == ([[0.0] * 3, [1.0] * 3], [0, 1])
 
 
 @pytest.mark.parametrize(("large_enough", "files"), [(64_000_000, 1), (1, 8), (0, 8)])
