@@ -8,7 +8,7 @@ import logging
 import shutil
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -33,6 +33,8 @@ _RUN_FILE = "_run"
 
 class _Journal(BaseModel):
     run: str
+    labels: str = ""
+    """Name of the folder of labels, or of features: one folder of the user's choice may get both, one after the other."""
 
 
 @dataclass(frozen=True)
@@ -158,15 +160,16 @@ def seal(
 
 
 def _swap_in(destination: Destination, run: str) -> None:
-    write_atomically(destination.journal, _Journal(run=run).model_dump_json())
+    write_atomically(destination.journal, _Journal(run=run, labels=destination.labels.name).model_dump_json())
     _finish(destination, run)
 
 
 def _recover(destination: Destination) -> None:
     if destination.journal.exists():
-        _finish(destination, _Journal.model_validate_json(destination.journal.read_text()).run)
-    else:
-        discard(destination)
+        decided = _Journal.model_validate_json(destination.journal.read_text())
+        labels = destination.labels.with_name(decided.labels or destination.labels.name)
+        _finish(replace(destination, labels=labels), decided.run)
+    discard(destination)
 
 
 def _finish(destination: Destination, run: str) -> None:

@@ -208,6 +208,21 @@ def test_a_driver_killed_after_the_decision_is_rolled_forward(destination, way_t
     assert not hidden(destination)
 
 
+def test_labels_whose_driver_was_killed_after_the_decision_are_completed_by_a_run_for_features(tmp_path, monkeypatch):
+    for_labels, for_features = (Destination.in_folder(tmp_path / "out", features) for features in (False, True))
+    with for_labels.locked():
+        staged, parts = stage_rows(for_labels, ["a"], ["b"])
+        with monkeypatch.context() as patched:
+            patched.setattr(publish, "swap_in", die)
+            with pytest.raises(Killed):
+                publish.publish(for_labels, staged, parts, ["a", "b"])
+    with for_features.locked():
+        stage(for_features)
+        assert published(for_labels) == (["a"], ["b"])
+        discard(for_features)
+    assert not hidden(for_features)
+
+
 def test_a_driver_killed_between_two_renames_is_rolled_forward(destination, monkeypatch):
     monkeypatch.setattr(exchange, "_exchange", lambda one, other: False)
     with destination.locked():
