@@ -13,7 +13,7 @@ REDUCTIONS = (2, 4, 8)
 _SAME_IN_ANY_TYPE = {"ExpandDims": "T", "Identity": "T", "PlaceholderWithDefault": "dtype"}
 """Operations that hand pixels on as they are, and the attribute with their type."""
 
-_SAME_EVERYWHERE = (*_RESIZE_TO_FLOAT, *_SAME_IN_ANY_TYPE, "ResizeNearestNeighbor", "Cast")
+_SAME_EVERYWHERE = (*_RESIZE_TO_FLOAT, *_SAME_IN_ANY_TYPE, "ResizeNearestNeighbor", "Round", "Cast")
 """Operations that treat all pixels alike, wherever they lie and however many there are."""
 
 _DT_FLOAT, _DT_UINT8 = 1, 4  # tensorflow/core/framework/types.proto

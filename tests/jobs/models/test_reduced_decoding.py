@@ -3,11 +3,13 @@
 import io
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
 
+from jobs.models.freezing import freeze
 from jobs.models.frozen_graph import FrozenGraph
 from jobs.models.graph_planning import plan_graph
 from jobs.models.graph_reading import read_graph
@@ -57,6 +59,20 @@ def test_the_stock_graph_decodes_a_large_photo_at_a_quarter(test_data):
     image = tf.io.decode_jpeg(encoded, channels=3, ratio=4)
     expected = tf.raw_ops.ResizeBilinear(images=tf.expand_dims(image, 0), size=(224, 224))
     np.testing.assert_array_equal(prepared(content, encoded, (1920, 1080), reduced=True), expected)
+
+
+def test_a_graph_frozen_here_decodes_a_large_jpeg_reduced_and_rounds_as_ever():
+    network = keras.Sequential([keras.Input((SIDE, SIDE, 3)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    encoded = picture(300, 300, "JPEG")
+    got = prepared(freeze(network, (SIDE, SIDE, 3)), encoded, (300, 300), reduced=True)
+    np.testing.assert_array_equal(np.round(got), np.round(decoded_by_tensorflow(encoded, 8)))
+
+
+def test_rounding_before_the_cut_does_not_stand_in_the_way():
+    content = graph_of(lambda image: tf.round(image))
+    encoded = picture(300, 300, "JPEG")
+    got = prepared(content, encoded, (300, 300), reduced=True)
+    np.testing.assert_array_equal(got, decoded_by_tensorflow(encoded, 8))
 
 
 def test_a_resize_is_given_bytes_even_through_a_placeholder():
