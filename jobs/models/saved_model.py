@@ -56,7 +56,8 @@ def freeze_saved_model(folder: Path) -> bytes:
     import tensorflow as tf
 
     check_saved_model((folder / _CONTENT).read_bytes())
-    signatures = tf.saved_model.load(str(folder)).signatures
+    loaded = tf.saved_model.load(str(folder))  # its variables live as long as it does
+    signatures = loaded.signatures
     names = sorted(signatures)
     if _SIGNATURE not in signatures and len(names) != 1:
         raise InvalidGraphError(f"its signatures are {', '.join(names) or 'none'}; accepted: {_SIGNATURE}, or only one")
