@@ -11,10 +11,11 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 PEERS := .venv-peers
+PEERS_LABELLING := .venv-peers-labelling
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up down status test lint lock bench-tuning clean java
+.PHONY: help demo up down status test lint lock bench-tuning bench-labelling clean java
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -43,6 +44,7 @@ lock: $(UV) ## resolve requirements.in and requirements-dev.in anew
 	$(COMPILE) --override requirements-overrides.txt requirements.in -o requirements.txt
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) -c requirements.txt benchmarks/peers/requirements.in -o benchmarks/peers/requirements.txt
+	$(COMPILE) -c requirements.txt benchmarks/labelling/requirements.in -o benchmarks/labelling/requirements.txt
 
 bench-tuning: $(DEV) $(PEERS)/.installed java ## measure dispatch, early stopping, other tools (MNIST=folder of its IDX files)
 	@test -n "$(MNIST)" || { echo "say where MNIST's four IDX files lie: make bench-tuning MNIST=FOLDER" >&2; exit 2; }
@@ -53,8 +55,13 @@ bench-tuning: $(DEV) $(PEERS)/.installed java ## measure dispatch, early stoppin
 	$(PYTHON) -m benchmarks.early_stopping --mnist $(MNIST)
 	$(PYTHON) -m benchmarks.peers --mnist $(MNIST) --python $(PEERS)/bin/python
 
+bench-labelling: $(DEV) $(PEERS_LABELLING)/.installed java ## measure labelling and other tools (DATA=folder with stock/ and photos/)
+	@test -n "$(DATA)" || { echo "say where stock/ and photos/ lie: make bench-labelling DATA=FOLDER" >&2; exit 2; }
+	$(PYTHON) -m benchmarks.labelling --data $(DATA) --python $(PEERS_LABELLING)/bin/python
+	$(PYTHON) -m benchmarks.labelling.growth --data $(DATA)
+
 clean: down ## remove the virtual environment and every cache; the workspace stays
-	rm -rf $(VENV) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) $(PEERS_LABELLING) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The development environment holds everything that runs, so it also counts as the runtime one.
@@ -73,6 +80,13 @@ $(PEERS)/.installed: benchmarks/peers/requirements.txt | $(UV)
 	@echo "installing benchmarks/peers/requirements.txt into $(PEERS)"
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(PEERS)
 	@$(UV) pip sync --quiet --python $(PEERS)/bin/python benchmarks/peers/requirements.txt
+	@touch $@
+
+# So have those that labelling is measured against: the two sets would not agree on versions.
+$(PEERS_LABELLING)/.installed: benchmarks/labelling/requirements.txt | $(UV)
+	@echo "installing benchmarks/labelling/requirements.txt into $(PEERS_LABELLING)"
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(PEERS_LABELLING)
+	@$(UV) pip sync --quiet --python $(PEERS_LABELLING)/bin/python benchmarks/labelling/requirements.txt
 	@touch $@
 
 $(UV):

@@ -9,6 +9,7 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from jobs import application
+from jobs.labelling.graph_options import add_graph_arguments
 from jobs.labelling.label import label_images
 from jobs.labelling.request import request_from
 from jobs.labelling.sources.options import add_source_arguments
@@ -24,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
     """Declares the arguments; `request_from` says which go together."""
     arguments = application.Arguments(prog="label_images", description=__doc__)
     add = arguments.add_argument
-    add("--graph", type=Path, metavar="FILE", help="a frozen GraphDef (.pb); or use --model")
+    add("--graph", type=Path, metavar="FILE", help="a GraphDef, a SavedModel's folder or a .keras file; or --model")
     add("--labels", type=Path, metavar="FILE", help="its labels, one per line, in the order of its outputs")
     add("--model", metavar="NAME", help="a model of the registry; or use --graph and --labels")
     add("--model-version", type=int, metavar="N", help="its version (default: the champion)")
@@ -36,11 +37,9 @@ def parser() -> argparse.ArgumentParser:
     add("--sample", type=int, metavar="N", help="label only N of the images, the same each time (default: all)")
     add("--publish", choices=("now", "later"), default="now", help="later: leave it staged (default: %(default)s)")
     add("--publish-as", metavar="NAME", help="publish into the workspace under this name (default: the image set's)")
-    add("--batch-size", type=int, default=32, metavar="N", help="images inferred at once (default: %(default)s)")
     add("--max-megapixels", type=float, default=40, metavar="N", help="larger images are not decoded (%(default)s)")
     add("--max-megabytes", type=float, default=50, metavar="N", help="larger files are not read (%(default)s)")
-    add("--input-tensor", metavar="NAME", help="the encoded image (default: what feeds the image decoder)")
-    add("--output-tensor", metavar="NAME", help="the scores (default: softmax:0)")
+    add_graph_arguments(arguments)
     add_source_arguments(arguments)
     return arguments
 

@@ -21,9 +21,10 @@ class Counts:
     """What a staged image set holds.
 
     Attributes:
-        labelled: Images with a label.
+        labelled: Images with a label, or with features.
         labels: How many images have each label.
-        confidence: How many images have a score in each of `BINS` equal bins from 0 to 1; scores outside fall in the outermost.
+        confidence: How many images have a score in each of `BINS` equal bins from 0 to 1; scores outside fall in the
+            outermost. Empty for features.
         reasons: How many images are in quarantine for each reason.
     """
 
@@ -61,12 +62,39 @@ def count_rows(labels: Sequence[Path], quarantine: Sequence[Path], listed: Itera
         scores = np.clip(table["score"].to_numpy(), 0, 1)
         inside, _ = np.histogram(scores, BINS, (0, 1))
         counts.confidence = [before + int(more) for before, more in zip(counts.confidence, inside, strict=True)]
-    for file in quarantine:
+    _count_quarantine(quarantine, counts, missing)
+    check_complete(missing, counts.labelled + counts.quarantined, images)
+    return counts
+
+
+def count_features(features: Sequence[Path], quarantine: Sequence[Path], listed: Iterable[str]) -> Counts:
+    """Does the same for files of features, which have neither labels nor scores to count.
+
+    Args:
+        features: Files of features.
+        quarantine: Files of quarantine.
+        listed: Every image of the set, as its row names it.
+
+    Raises:
+        PublishError: Names an image that is missing, doubled or not in the set.
+    """
+    counts = Counts(confidence=[])
+    missing = Counter(listed)
+    images = missing.total()
+    for file in features:
+        named = pq.read_table(file, columns=["image"])["image"].to_pylist()
+        missing.subtract(named)
+        counts.labelled += len(named)
+    _count_quarantine(quarantine, counts, missing)
+    check_complete(missing, counts.labelled + counts.quarantined, images)
+    return counts
+
+
+def _count_quarantine(files: Sequence[Path], counts: Counts, missing: Counter[str]) -> None:
+    for file in files:
         table = pq.read_table(file, columns=["image", "reason"])
         missing.subtract(table["image"].to_pylist())
         counts.reasons.update(table["reason"].to_pylist())
-    check_complete(missing, counts.labelled + counts.quarantined, images)
-    return counts
 
 
 def check_complete(missing: Counter[str], rows: int, images: int) -> None:

@@ -17,11 +17,12 @@ class Destination:
     """The two folders that one run publishes.
 
     Attributes:
-        labels: Folder of Parquet files, as readers see it.
+        labels: Folder of Parquet files, as readers see it; of features where these were asked for.
         quarantine: Folder of Parquet files, as readers see it.
         journal: Hidden file that says which staged folders are to be swapped in.
         lock_file: Hidden file that a driver locks while it works on this destination.
         result: Where `result.json` is left beside the folders; None in the workspace, where Airflow says where.
+        features: Whether features are published instead of labels.
     """
 
     labels: Path
@@ -29,13 +30,13 @@ class Destination:
     journal: Path
     lock_file: Path
     result: Path | None
+    features: bool = False
 
     @classmethod
-    def in_folder(cls, folder: Path) -> "Destination":
+    def in_folder(cls, folder: Path, features: bool = False) -> "Destination":
         """Publishes into one folder of the user's choice."""
-        return cls(
-            folder / "labels", folder / "quarantine", folder / ".publish.json", folder / ".lock", folder / "result.json"
-        )
+        rows, result = folder / ("features" if features else "labels"), folder / "result.json"
+        return cls(rows, folder / "quarantine", folder / ".publish.json", folder / ".lock", result, features)
 
     @classmethod
     def in_workspace(cls, labels: Path, quarantine: Path) -> "Destination":

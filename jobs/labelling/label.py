@@ -5,18 +5,25 @@ import logging
 import time
 from dataclasses import replace
 
-from pyspark import SparkContext
+from pyspark import Broadcast, SparkContext
 
 from jobs.errors import InvalidArgumentError, InvalidGraphError
 from jobs.labelling.counts import Counts
-from jobs.labelling.partition import BroadcastModel, CheckGraph, LabelPartition, PartFiles, partition_count
+from jobs.labelling.partition import (
+    BroadcastModel,
+    CheckedGraph,
+    CheckGraph,
+    LabelPartition,
+    PartFiles,
+    partition_count,
+)
 from jobs.labelling.pipeline import PipelineSettings
 from jobs.labelling.progress import logged_progress
 from jobs.labelling.publish import Staged, discard, publish, seal, stage
 from jobs.labelling.request import LabellingRequest
 from jobs.labelling.sample import sample_positions
 from jobs.labelling.sources.image_set import ImageSet
-from jobs.models.graph_plan import GraphPlan
+from jobs.models.graph_plan import DEFAULT_BATCH_SIZE, GraphPlan
 from jobs.results import LabelledImageSet
 from jobs.spark import ExecutorLayout, executor_count, spark_application
 
@@ -24,6 +31,9 @@ log = logging.getLogger("atoll")
 
 _THREADS_PER_CORE = 2
 """Half of them wait for files while the others decode."""
+
+_WORTH_TRYING = 2000
+"""Images from which on it pays to try several batch sizes, which takes some seconds."""
 
 _LABELS_REPORTED = 100
 """In the result, which travels through Airflow's database."""
@@ -88,20 +98,21 @@ def _label(
 ) -> tuple[list[PartFiles], float]:
     """Checks the graph in one task, then labels the images in others; gives images per second of the latter too."""
     broadcast = context.broadcast(model)
-    check = CheckGraph(broadcast, request.input_tensor, request.output_tensor, layout.cores)
-    (plan,) = context.parallelize([None], 1).mapPartitions(check).collect()
-    if isinstance(plan, str):
-        raise InvalidGraphError(f"{model.stamp.name}: {plan}")
-    _check_labels(model, plan)
-    log.info("graph %s: %s", model.stamp.graph_sha256[:12], plan.describe())
+    checked = _check_graph(context, layout, model, broadcast, len(images), request)
+    settings = PipelineSettings(
+        limits=request.limits,
+        batch_size=checked.batch_size,
+        top_k=None if request.features else request.top_k,
+        threads=layout.cores * _THREADS_PER_CORE,
+        streams=layout.cores,
+        reads_at_once=images.reading.at_once,
+    )
     done, quarantined = context.accumulator(0), context.accumulator(0)
-    threads = layout.cores * _THREADS_PER_CORE
-    settings = PipelineSettings(request.limits, request.batch_size, request.top_k, threads, images.reading.at_once)
     task = LabelPartition(
-        broadcast, plan, images.reading, settings, layout.cores, staged.labels, staged.quarantine, done, quarantined,
-        request.min_score,
+        broadcast, checked.plan, images.reading, settings, layout.cores, staged.labels, staged.quarantine, done,
+        quarantined, request.min_score,
     )  # fmt: skip
-    count = partition_count(len(images), executor_count(context, layout), images.per_partition)
+    count = partition_count(len(images), executor_count(context, layout), images.smallest_partition)
     started = time.monotonic()
     with logged_progress(len(images), lambda: done.value, lambda: quarantined.value):
         try:
@@ -113,10 +124,40 @@ def _label(
     return parts, len(images) / (time.monotonic() - started)
 
 
+def _check_graph(
+    context: SparkContext,
+    layout: ExecutorLayout,
+    model: BroadcastModel,
+    broadcast: Broadcast[BroadcastModel],
+    images: int,
+    request: LabellingRequest,
+) -> CheckedGraph:
+    """Lets an executor try the graph, and checks that the labels fit it."""
+    check = CheckGraph(
+        broadcast,
+        request.input_tensor,
+        request.output_tensor,
+        request.pixel_format,
+        layout.cores,
+        request.batch_size or (DEFAULT_BATCH_SIZE if images < _WORTH_TRYING else None),
+        request.reduced_decoding,
+    )
+    checked: CheckedGraph | str
+    (checked,) = context.parallelize([None], 1).mapPartitions(check).collect()
+    if isinstance(checked, str):
+        raise InvalidGraphError(f"{model.stamp.name}: {checked}")
+    if request.features is None:
+        _check_labels(model, checked.plan)
+    # One image at a time takes several times as long, so the person who waits should see it.
+    level = logging.INFO if checked.plan.cut_tensor else logging.WARNING
+    log.log(level, "graph %s: %s", model.stamp.graph_sha256[:12], checked.describe())
+    return checked
+
+
 def _check_labels(model: BroadcastModel, plan: GraphPlan) -> None:
-    if len(model.labels) != plan.classes:
+    if not model.labels.fit(plan.classes):
         raise InvalidArgumentError(
-            f"--labels: {len(model.labels)} lines, but {plan.output_tensor} of {model.stamp.name} gives {plan.classes} "
+            f"--labels: {len(model.labels.names)} lines, but {plan.output_tensor} of {model.stamp.name} gives {plan.classes} "
             f"scores; accepted: {plan.classes} lines"
         )
 

@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-from jobs.labelling.schema import LabelledImage, QuarantinedImage
+from jobs.labelling.schema import LabelledImage, QuarantinedImage, Row
 
 
-def keep_sure_labels(row: LabelledImage | QuarantinedImage, minimum: float) -> LabelledImage | QuarantinedImage:
+def keep_sure_labels(row: Row, minimum: float) -> Row:
     """Leaves out the labels whose score is below `minimum`; an image that has no other goes to quarantine as `low_score`."""
-    if isinstance(row, QuarantinedImage) or row.top_k[-1].score >= minimum:
+    if not isinstance(row, LabelledImage) or row.top_k[-1].score >= minimum:
         return row
     sure = tuple(one for one in row.top_k if one.score >= minimum)
     if sure:

@@ -6,30 +6,44 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.errors import InvalidArgumentError, InvalidGraphError
+from jobs.labelling.label_names import LabelNames, read_label_names
 from jobs.labelling.partition import BroadcastModel
 from jobs.labelling.schema import ModelStamp
+from jobs.models.saved_model import freeze_apart, is_saved_model
 from jobs.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class GraphOnDisk:
-    """A frozen graph that the user gives as two files: the GraphDef, and its labels, one per line."""
+    """A graph that the user gives.
+
+    Attributes:
+        graph: A frozen GraphDef, a SavedModel's folder or a `.keras` file.
+        labels: Names of its classes, one per line; with `synsets`, the map from classes to synsets; None where
+            features are asked for.
+        synsets: The other file of ImageNet's pair; None where there is none.
+    """
 
     graph: Path
-    labels: Path
+    labels: Path | None
+    synsets: Path | None = None
 
     def load(self) -> BroadcastModel:
-        """Reads both files; the model is named after the graph's file.
+        """Reads all files; the model is named after the graph's.
 
         Raises:
             InvalidArgumentError: A file cannot be read, or the labels are not text.
-            InvalidGraphError: The graph's file is empty.
+            InvalidGraphError: The graph's file is empty, or it is a SavedModel that cannot be frozen.
         """
-        content = _read(self.graph, "--graph")
+        saved = is_saved_model(self.graph)
+        content = b"" if saved else _read(self.graph, "--graph")
+        labels = read_label_names(self.labels, self.synsets) if self.labels else LabelNames(())
+        if saved:
+            content = _frozen(self.graph)  # last, since it takes some seconds
         if not content:
             raise InvalidGraphError(f"{self.graph}: zero bytes; accepted: a binary GraphDef")
         stamp = ModelStamp(self.graph.stem, None, hashlib.sha256(content).hexdigest())
-        return BroadcastModel(stamp, content, _read_labels(self.labels))
+        return BroadcastModel(stamp, content, labels)
 
 
 @dataclass(frozen=True)
@@ -54,7 +68,7 @@ class RegisteredGraph:
             stamp = ModelStamp(
                 version.name, version.version, version.graph_sha256, version.study, version.dataset_fingerprint
             )
-            return BroadcastModel(stamp, _read(files.graph, "graph"), _read_labels(files.labels))
+            return BroadcastModel(stamp, _read(files.graph, "graph"), read_label_names(files.labels, None))
 
 
 def _read(path: Path, what: str) -> bytes:
@@ -64,11 +78,8 @@ def _read(path: Path, what: str) -> bytes:
         raise InvalidArgumentError(f"{what}: {path}: {error.strerror or error}; accepted: a readable file") from None
 
 
-def _read_labels(path: Path) -> tuple[str, ...]:
-    try:
-        text = _read(path, "--labels").decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InvalidArgumentError(
-            f"--labels: {path}: not UTF-8 at byte {error.start}; accepted: one label per line"
-        ) from None
-    return tuple(line.rstrip("\r") for line in text.removesuffix("\n").split("\n"))
+def _frozen(path: Path) -> bytes:
+    with tempfile.TemporaryDirectory(prefix="atoll-graph-") as folder:
+        frozen = Path(folder) / "frozen.pb"
+        freeze_apart(path, frozen)
+        return frozen.read_bytes()

@@ -1,22 +1,38 @@
 """The Spark tasks of labelling: checking the graph once, then labelling the images of a partition."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from jobs.errors import InvalidGraphError
+from jobs.labelling.label_names import LabelNames
 from jobs.labelling.minimum_score import keep_sure_labels
 from jobs.labelling.part_files import write_part
 from jobs.labelling.pipeline import LabellingPipeline, PipelineSettings
-from jobs.labelling.schema import LabelledImage, ModelStamp, QuarantinedImage, beside, labels_table, quarantine_table
+from jobs.labelling.schema import (
+    FeaturedImage,
+    LabelledImage,
+    ModelStamp,
+    QuarantinedImage,
+    beside,
+    features_table,
+    labels_table,
+    quarantine_table,
+)
 from jobs.labelling.sources.image_set import Reading, carried_columns, unpacked
-from jobs.models.graph_plan import GraphPlan
+from jobs.models.graph_plan import GraphPlan, PixelFormat
 
 if TYPE_CHECKING:
     from pyspark import Accumulator, Broadcast
+
+_TURNS = 8
+"""Partitions that each executor has in its turn, where there are images enough: the last one is then an eighth of its work."""
+
+_MOST = 1024
+"""Images in a partition, where their source asks for no more: progress is told by partition, and so is work lost."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +47,7 @@ class BroadcastModel:
 
     stamp: ModelStamp
     graph: bytes
-    labels: tuple[str, ...]
+    labels: LabelNames
 
 
 @dataclass(frozen=True)
@@ -43,27 +59,59 @@ class PartFiles:
 
 
 @dataclass(frozen=True)
+class CheckedGraph:
+    """How the graph is run, and in batches of how many images on each core."""
+
+    plan: GraphPlan
+    batch_size: int
+
+    def describe(self) -> str:
+        """Says in one line how the graph is run."""
+        how = self.plan.describe()
+        return f"{how}, {self.batch_size} images at once on each core" if self.plan.cut_tensor else how
+
+
+@dataclass(frozen=True)
 class CheckGraph:
-    """A Spark task that plans how the graph is run; the driver never imports TensorFlow."""
+    """A Spark task that plans how the graph is run; the driver never imports TensorFlow.
+
+    Attributes:
+        model: Broadcast once.
+        input_tensor: What the user asks to feed; None to find it.
+        output_tensor: What the user asks to fetch; None to find it.
+        pixel_format: What the user says of a graph that takes pixels.
+        cores: Of the executor.
+        batch_size: What the user asks for; None to try several, and to take the fastest.
+        reduced_decoding: Whether JPEGs may be decoded at a reduced scale.
+    """
 
     model: "Broadcast[BroadcastModel]"
     input_tensor: str | None
     output_tensor: str | None
+    pixel_format: PixelFormat
     cores: int
+    batch_size: int | None
+    reduced_decoding: bool
 
-    def __call__(self, nothing: Iterator[Any]) -> Iterator[GraphPlan | str]:
+    def __call__(self, nothing: Iterator[Any]) -> Iterator[CheckedGraph | str]:
         """Gives the plan, or the one line that says what is wrong with the graph."""
         list(nothing)  # Spark ends a Python worker that leaves input unread, and the next would import TensorFlow again
-        from jobs.models.threads import use_cores
+        from jobs.models.threads import use_one_core_per_operation
 
-        use_cores(self.cores)
-        from jobs.models.frozen_graph import plan_graph, run_graphs_unchanged
+        use_one_core_per_operation(self.cores)
+        from jobs.models.batch_size import fastest_batch_size
+        from jobs.models.frozen_graph import fuse_layers_only, load_graph
+        from jobs.models.graph_planning import plan_graph
 
-        run_graphs_unchanged()
+        fuse_layers_only()
+        graph = self.model.value.graph
         try:
-            yield plan_graph(self.model.value.graph, self.input_tensor, self.output_tensor)
+            plan = plan_graph(graph, self.input_tensor, self.output_tensor, self.pixel_format)
         except InvalidGraphError as error:
             yield str(error)
+            return
+        plan = replace(plan, reduced_decoding=self.reduced_decoding)
+        yield CheckedGraph(plan, self.batch_size or fastest_batch_size(load_graph(graph, plan), self.cores))
 
 
 @dataclass(frozen=True)
@@ -79,7 +127,7 @@ class LabelPartition:
         reading: How the images are read.
         settings: Limits and sizes.
         cores: Of the executor.
-        labels: Staged folder for labels, which exists.
+        labels: Staged folder for labels, or for features, which exists.
         quarantine: Staged folder for quarantine, which exists.
         done: Counts images as they are finished, for the progress line.
         quarantined: Counts those of them that went to quarantine.
@@ -99,31 +147,32 @@ class LabelPartition:
 
     def __call__(self, partitions: Iterator[bytes]) -> Iterator[PartFiles]:
         """Labels the images of each partition; gives the names of the files that it wrote."""
-        from jobs.models.threads import use_cores
+        from jobs.models.threads import use_one_core_per_operation
 
-        use_cores(self.cores)
-        from jobs.models.frozen_graph import load_graph, run_graphs_unchanged
+        use_one_core_per_operation(self.cores)
+        from jobs.models.frozen_graph import fuse_layers_only, load_graph
 
-        run_graphs_unchanged()
+        fuse_layers_only()
         model = self.model.value
-        pipeline = LabellingPipeline(load_graph(model.graph, self.plan), model.labels, self.settings)
+        labels = () if self.settings.top_k is None else model.labels.of(self.plan.classes)
+        pipeline = LabellingPipeline(load_graph(model.graph, self.plan), labels, self.settings)
         for partition in partitions:
             yield self._label(unpacked(partition), pipeline)
 
     def _label(self, images: pa.Table, pipeline: LabellingPipeline) -> PartFiles:
-        labelled: dict[int, LabelledImage] = {}
+        labelled: dict[int, LabelledImage | FeaturedImage] = {}
         rejected: dict[int, QuarantinedImage] = {}
         for row, given in pipeline.run(self.reading.open(images)):
             image = keep_sure_labels(given, self.min_score)
-            if isinstance(image, LabelledImage):
-                labelled[row] = image
-            else:
+            if isinstance(image, QuarantinedImage):
                 rejected[row] = image
+            else:
+                labelled[row] = image
         self.done.add(len(labelled) + len(rejected))
         self.quarantined.add(len(rejected))
         carried = carried_columns(images)
         order, bad = (pa.array(sorted(rows), pa.int64()) for rows in (labelled, rejected))
-        labels = labels_table([labelled[row] for row in sorted(labelled)], self.model.value.stamp)
+        labels = _table([labelled[row] for row in sorted(labelled)], self.model.value.stamp)
         quarantine = quarantine_table([rejected[row] for row in sorted(rejected)])
         return PartFiles(
             _write(beside(labels, carried.take(order)), self.labels),
@@ -131,15 +180,26 @@ class LabelPartition:
         )
 
 
-def partition_count(images: int, executors: int, per_partition: int = 256) -> int:
-    """Chooses how many partitions to make: small enough to see progress, and at least one for each executor.
+def partition_count(images: int, executors: int, fewest: int = 128) -> int:
+    """Chooses how many partitions to make: few enough to cost nothing, and enough that a slow one does not hold up the end.
 
     Args:
         images: In the image set, at least 1.
         executors: That are alive now, at least 1.
-        per_partition: Images per partition; a task costs some 50 ms on top of them.
+        fewest: Images in a partition, below which its cost is felt. Each costs a task, two files, and a core that waits for the
+            other's last batch: some 100 ms in all; and what its source says.
     """
+    per_partition = max(_MOST, fewest)
+    if executors > 1:
+        per_partition = min(per_partition, max(fewest, images // (_TURNS * executors)))
     return min(images, max(executors, -(-images // per_partition)))
+
+
+def _table(rows: list[LabelledImage | FeaturedImage], model: ModelStamp) -> pa.Table:
+    featured = [row for row in rows if isinstance(row, FeaturedImage)]
+    if featured:
+        return features_table(featured, model)
+    return labels_table([row for row in rows if isinstance(row, LabelledImage)], model)
 
 
 def _write(table: pa.Table, folder: Path) -> str | None:

@@ -1,20 +1,21 @@
-"""One partition's images through the graph: threads read and decode ahead while the last batch is inferred."""
+"""One partition's images through the graph: threads read and decode ahead while others infer a batch each."""
 
 import threading
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jobs.labelling.formats import for_graph
 from jobs.labelling.header import ImageLimits, ImageSize, check_image
 from jobs.labelling.pixel_budget import PixelBudget
 from jobs.labelling.rejection import ImageRejectedError
-from jobs.labelling.schema import LabelledImage, QuarantinedImage
+from jobs.labelling.schema import FeaturedImage, LabelledImage, QuarantinedImage, Row
 from jobs.labelling.sources.image_set import UnreadImage
 from jobs.labelling.top_labels import top_labels
 
@@ -29,15 +30,17 @@ class PipelineSettings:
     Attributes:
         limits: The largest image that is decoded.
         batch_size: Images inferred at once.
-        top_k: Labels given for each image.
+        top_k: Labels given for each image; None to give what the graph gives, as features.
         threads: That decode, and read what lies nearby.
+        streams: Batches inferred side by side, each on one core.
         reads_at_once: Images read at once where each waits for a network; None to read with the threads that decode.
     """
 
     limits: ImageLimits
     batch_size: int
-    top_k: int
+    top_k: int | None
     threads: int
+    streams: int
     reads_at_once: int | None = None
 
     @property
@@ -47,8 +50,8 @@ class PipelineSettings:
 
     @property
     def ahead(self) -> int:
-        """Images that are being read or decoded, or wait for the next batch."""
-        return max(2 * self.batch_size, self.batch_size + self.readers)
+        """Images that are being read or decoded, or wait for their batch: enough for every stream and one batch more."""
+        return self.readers + (self.streams + 1) * self.batch_size
 
 
 _MEMORY = 256_000_000
@@ -63,7 +66,7 @@ class _Prepared:
     tensor: Any
 
 
-Labelled = tuple[int, LabelledImage | QuarantinedImage]
+Labelled = tuple[int, Row]
 """An image's position in its partition, and what became of it."""
 
 
@@ -87,16 +90,22 @@ class LabellingPipeline:
     def run(self, images: Iterable[UnreadImage]) -> Iterator[Labelled]:
         """Gives one row for each image, in the order in which they are ready: a slow server holds up nobody else's."""
         batch: list[_Prepared] = []
-        for image in self._prepared(images):
-            if not isinstance(image, _Prepared):
-                yield image
-                continue
-            batch.append(image)
-            if len(batch) == self._settings.batch_size:
-                yield from self._infer(batch)
-                batch = []
-        if batch:
-            yield from self._infer(batch)
+        inferring: set[Future[list[Labelled]]] = set()
+        with ThreadPoolExecutor(self._settings.streams, "infer") as streams:
+            for image in self._prepared(images):
+                if not isinstance(image, _Prepared):
+                    yield image
+                    continue
+                batch.append(image)
+                if len(batch) == self._settings.batch_size:
+                    inferring.add(streams.submit(self._infer, batch))
+                    batch = []
+                if len(inferring) > self._settings.streams:
+                    done, inferring = wait(inferring, return_when=FIRST_COMPLETED)
+                    yield from _rows_of(done)
+            if batch:
+                inferring.add(streams.submit(self._infer, batch))
+            yield from _rows_of(as_completed(inferring))
 
     def _prepared(self, images: Iterable[UnreadImage]) -> Iterator[_Prepared | Labelled]:
         """Keeps the threads busy with as many images as may be ahead, and as fit in memory."""
@@ -140,27 +149,32 @@ class LabellingPipeline:
 
     def _decode(self, image: UnreadImage, encoded: bytes) -> _Prepared:
         header = check_image(encoded, self._settings.limits)
-        with self._pixels.reserve(header.size.pixels):
-            tensor = self._graph.prepare(for_graph(encoded, header))
-            return _Prepared(image.row, image.name, header.size, tensor)
+        size = header.size
+        with self._pixels.reserve(size.pixels):
+            tensor = self._graph.prepare(for_graph(encoded, header), (size.width, size.height))
+            return _Prepared(image.row, image.name, size, tensor)
 
-    def _infer(self, batch: list[_Prepared]) -> Iterator[Labelled]:
+    def _infer(self, batch: list[_Prepared]) -> list[Labelled]:
         from jobs.models.frozen_graph import ImageDecodeError
 
         try:
             scores = self._graph.scores([image.tensor for image in batch])
         except ImageDecodeError as error:
             if len(batch) == 1:
-                yield batch[0].row, QuarantinedImage(batch[0].name, "unreadable", str(error))
-                return
-            for image in batch:  # one of them spoils the batch: find out which
-                yield from self._infer([image])
-            return
+                return [(batch[0].row, QuarantinedImage(batch[0].name, "unreadable", str(error)))]
+            return [row for image in batch for row in self._infer([image])]  # one spoils the batch: find out which
         now = datetime.now(UTC)
-        for image, row in zip(batch, scores, strict=True):
-            if not np.isfinite(row).all():
-                detail = "the graph gives scores that are not finite"
-                yield image.row, QuarantinedImage(image.name, "unreadable", detail)
-                continue
-            best = top_labels(row, self._labels, self._settings.top_k)
-            yield image.row, LabelledImage(image.name, best, image.size.width, image.size.height, now)
+        return [(image.row, self._row(image, row, now)) for image, row in zip(batch, scores, strict=True)]
+
+    def _row(self, image: _Prepared, scores: NDArray[np.float32], now: datetime) -> Row:
+        if not np.isfinite(scores).all():
+            return QuarantinedImage(image.name, "unreadable", "the graph gives numbers that are not finite")
+        if self._settings.top_k is None:
+            return FeaturedImage(image.name, scores, image.size.width, image.size.height, now)
+        best = top_labels(scores, self._labels, self._settings.top_k)
+        return LabelledImage(image.name, best, image.size.width, image.size.height, now)
+
+
+def _rows_of(batches: Iterable[Future[list[Labelled]]]) -> Iterator[Labelled]:
+    for batch in batches:
+        yield from batch.result()

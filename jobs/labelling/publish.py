@@ -8,7 +8,7 @@ import logging
 import shutil
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,12 +16,12 @@ from pydantic import BaseModel
 
 from jobs.errors import PublishError
 from jobs.files import write_atomically
-from jobs.labelling.counts import Counts, count_rows
+from jobs.labelling.counts import Counts, count_features, count_rows
 from jobs.labelling.destination import Destination
 from jobs.labelling.exchange import swap_in
 from jobs.labelling.part_files import join_parts
 from jobs.labelling.partition import PartFiles
-from jobs.labelling.schema import LABELS, NOTHING_CARRIED, QUARANTINE, with_carried
+from jobs.labelling.schema import FEATURES, LABELS, NOTHING_CARRIED, QUARANTINE, with_carried
 from jobs.results import LabelledImageSet, LabellingPlan
 from jobs.workspace import Workspace
 
@@ -33,6 +33,8 @@ _RUN_FILE = "_run"
 
 class _Journal(BaseModel):
     run: str
+    labels: str = ""
+    """Name of the folder of labels, or of features: one folder of the user's choice may get both, one after the other."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +43,15 @@ class Staged:
 
     Attributes:
         run: Identifies this run, so that a task left over from another cannot write here.
-        labels: Hidden folder.
+        labels: Hidden folder; of features where these were asked for.
         quarantine: Hidden folder.
+        features: Whether features are staged instead of labels.
     """
 
     run: str
     labels: Path
     quarantine: Path
+    features: bool = False
 
 
 def stage(destination: Destination) -> Staged:
@@ -58,7 +62,7 @@ def stage(destination: Destination) -> Staged:
     for folder in (labels, quarantine):
         folder.mkdir()
         (folder / _RUN_FILE).write_text(run)
-    return Staged(run, labels, quarantine)
+    return Staged(run, labels, quarantine, destination.features)
 
 
 def discard(destination: Destination) -> None:
@@ -146,23 +150,26 @@ def seal(
     labels, quarantine = (
         join_parts(folder, [name for name in names if name], with_carried(schema, carried), staged.run)
         for folder, names, schema in (
-            (staged.labels, [part.labels for part in parts], LABELS),
+            (staged.labels, [part.labels for part in parts], FEATURES if staged.features else LABELS),
             (staged.quarantine, [part.quarantine for part in parts], QUARANTINE),
         )
     )
+    if staged.features:
+        return count_features(labels, quarantine, listed)
     return count_rows(labels, quarantine, listed)
 
 
 def _swap_in(destination: Destination, run: str) -> None:
-    write_atomically(destination.journal, _Journal(run=run).model_dump_json())
+    write_atomically(destination.journal, _Journal(run=run, labels=destination.labels.name).model_dump_json())
     _finish(destination, run)
 
 
 def _recover(destination: Destination) -> None:
     if destination.journal.exists():
-        _finish(destination, _Journal.model_validate_json(destination.journal.read_text()).run)
-    else:
-        discard(destination)
+        decided = _Journal.model_validate_json(destination.journal.read_text())
+        labels = destination.labels.with_name(decided.labels or destination.labels.name)
+        _finish(replace(destination, labels=labels), decided.run)
+    discard(destination)
 
 
 def _finish(destination: Destination, run: str) -> None:

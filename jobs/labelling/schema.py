@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from jobs.results import QuarantineReason
 
@@ -23,6 +25,16 @@ LABELS = pa.schema(
     ]
 )
 """One row per labelled image; `model_version` is null for a graph that is not from the registry."""
+
+FEATURES = pa.schema(
+    [
+        pa.field("image", pa.string(), nullable=False),
+        pa.field("features", pa.list_(pa.float32()), nullable=False),
+        *(LABELS.field(name) for name in ("model_name", "model_version", "graph_sha256", "width", "height")),
+        pa.field("computed_at", pa.timestamp("us", tz="UTC"), nullable=False),
+    ]
+)
+"""One row per image whose features were asked for: the values of an inner tensor, always as many."""
 
 QUARANTINE = pa.schema(
     [
@@ -77,12 +89,27 @@ class LabelledImage:
 
 
 @dataclass(frozen=True)
+class FeaturedImage:
+    """An image with the values of an inner tensor, float32, shape (features,); width and height in pixels."""
+
+    image: str
+    features: NDArray[np.float32]
+    width: int
+    height: int
+    computed_at: datetime
+
+
+@dataclass(frozen=True)
 class QuarantinedImage:
     """An image that could not be labelled."""
 
     image: str
     reason: QuarantineReason
     detail: str
+
+
+Row = LabelledImage | FeaturedImage | QuarantinedImage
+"""What becomes of an image."""
 
 
 def with_carried(schema: pa.Schema, carried: pa.Schema) -> pa.Schema:
@@ -112,6 +139,21 @@ def labels_table(rows: Sequence[LabelledImage], model: ModelStamp) -> pa.Table:
         [row.labelled_at for row in rows],
     ]
     return pa.table([pa.array(values, field.type) for values, field in zip(columns, LABELS, strict=True)], LABELS)
+
+
+def features_table(rows: Sequence[FeaturedImage], model: ModelStamp) -> pa.Table:
+    """Puts images with features into the columns of `FEATURES`."""
+    columns = [
+        [row.image for row in rows],
+        [row.features for row in rows],
+        [model.name] * len(rows),
+        [model.version] * len(rows),
+        [model.graph_sha256] * len(rows),
+        [row.width for row in rows],
+        [row.height for row in rows],
+        [row.computed_at for row in rows],
+    ]
+    return pa.table([pa.array(values, field.type) for values, field in zip(columns, FEATURES, strict=True)], FEATURES)
 
 
 def quarantine_table(rows: Sequence[QuarantinedImage]) -> pa.Table:

@@ -14,5 +14,7 @@ def top_labels(scores: NDArray[np.float32], labels: tuple[str, ...], k: int) -> 
         labels: One per class.
         k: How many to give; no more than there are classes.
     """
-    best = np.argsort(-scores, kind="stable")[:k]
+    k = min(k, len(scores))
+    candidates = np.flatnonzero(scores >= np.partition(scores, -k)[-k])  # k, and more where scores are equal
+    best = candidates[np.argsort(-scores[candidates], kind="stable")][:k]
     return tuple(ScoredLabel(labels[index], float(scores[index])) for index in best)

@@ -80,18 +80,30 @@ _CONTROL = frozenset(
 ALLOWED_OPERATIONS = _IMAGE | _LAYERS | _ARITHMETIC | _ARRAYS | _QUANTISATION | _CONTROL
 """Every operation that a graph, and the functions in its library, may use."""
 
+SAVED_OPERATIONS = ALLOWED_OPERATIONS | frozenset(
+    """
+    AssignVariableOp DisableCopyOnRead MergeV2Checkpoints ReadVariableOp RestoreV2 SaveV2 ShardedFilename
+    StaticRegexFullMatch StringJoin VarHandleOp VarIsInitializedOp
+    """.split()
+)
+"""What a SavedModel needs besides to hold variables. It is loaded, never saved or called, and what it is frozen to has none."""
 
-def check_operations(graph: Any) -> None:
+
+def check_operations(graph: Any, allowed: frozenset[str] = ALLOWED_OPERATIONS) -> None:
     """Refuses a graph with an operation that is not on the list, in the graph itself or in a function of its library.
 
     Args:
         graph: A `GraphDef`; it is only read.
+        allowed: The list.
 
     Raises:
         InvalidGraphError: Names the operations that are not allowed, and the first node of each.
     """
+    from tensorflow.python.framework import op_def_registry
+
     functions = {function.signature.name for function in graph.library.function}
-    allowed = ALLOWED_OPERATIONS | functions
+    functions -= {name for name in functions if op_def_registry.get(name) is not None}  # else it could hide behind one
+    allowed = allowed | functions
     bodies = [graph.node, *(function.node_def for function in graph.library.function)]
     refused: dict[str, str] = {}
     for node in (node for body in bodies for node in body):

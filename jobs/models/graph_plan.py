@@ -5,6 +5,45 @@ It lives apart from `frozen_graph` so that the driver can hold one without impor
 
 from dataclasses import dataclass
 
+DEFAULT_BATCH_SIZE = 8
+"""Images that one core infers at once where nothing better is known: what they become stays in its cache."""
+
+
+@dataclass(frozen=True)
+class PixelFormat:
+    """What a user says of a graph that takes pixels, where the graph itself does not.
+
+    Attributes:
+        range: Values of black and of white, such as (0, 1); None where they are those of bytes.
+        size: Height and width; None where the graph knows.
+    """
+
+    range: tuple[float, float] | None = None
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class PixelInput:
+    """A placeholder that takes a batch of images as pixels, `(batch, height, width, channels)`.
+
+    Attributes:
+        tensor: Its name.
+        integers: Whether it takes bytes, not floats.
+        height: In pixels.
+        width: In pixels.
+        channels: 1 or 3.
+        low: Value of black.
+        high: Value of white.
+    """
+
+    tensor: str
+    integers: bool
+    height: int
+    width: int
+    channels: int
+    low: float
+    high: float
+
 
 @dataclass(frozen=True)
 class GraphPlan:
@@ -18,6 +57,8 @@ class GraphPlan:
             ...)`. None where the graph must be fed one image at a time.
         classes: How many scores an image gets.
         unbatched_because: Why the graph is fed one image at a time; empty where it is split.
+        pixels: Where a decoder was put in front, since the graph takes pixels; None where it decodes itself.
+        reduced_decoding: Whether JPEGs that are far larger than what is cut are decoded at a half, a quarter or an eighth.
     """
 
     sha256: str
@@ -26,6 +67,8 @@ class GraphPlan:
     cut_tensor: str | None
     classes: int
     unbatched_because: str = ""
+    pixels: PixelInput | None = None
+    reduced_decoding: bool = False
 
     def describe(self) -> str:
         """Says in one line how the graph is run."""
@@ -33,4 +76,5 @@ class GraphPlan:
             how = f"one image at a time: {self.unbatched_because}"
         else:
             how = f"in batches from {self.cut_tensor} on"
-        return f"{self.input_tensor} -> {self.output_tensor} ({self.classes} classes), {how}"
+        first = f"{self.pixels.tensor} as pixels" if self.pixels else self.input_tensor
+        return f"{first} -> {self.output_tensor} ({self.classes} classes), {how}"

@@ -125,7 +125,8 @@ def find_input(graph: Any, output_tensor: str, asked: str | None) -> str:
         problem = f"several tensors are decoded ({', '.join(sorted(found))})" if found else "it decodes no image"
         raise InvalidGraphError(
             f"{output_tensor} has no single encoded image as its input: {problem}; accepted: a graph in which one scalar "
-            f"string feeds {', '.join(sorted(DECODE_OPERATIONS))}, or name the tensor with --input-tensor"
+            f"string feeds {', '.join(sorted(DECODE_OPERATIONS))}, a placeholder of (batch, height, width, 1 or 3) pixels, or "
+            "name the tensor with --input-tensor"
         )
     (tensor,) = found
     _check_scalar_string(nodes[producer(tensor)], tensor)
@@ -136,7 +137,7 @@ def find_input(graph: Any, output_tensor: str, asked: str | None) -> str:
 
 
 def find_output(graph: Any, asked: str | None) -> str:
-    """Finds the tensor with the scores: the one asked for, else `softmax:0`.
+    """Finds the tensor with the scores: the one asked for, else `softmax:0`, else the only softmax.
 
     Raises:
         InvalidGraphError: The graph lacks it; names the tensors that it could be.
@@ -145,6 +146,9 @@ def find_output(graph: Any, asked: str | None) -> str:
     wanted = tensor_name(asked or "softmax")
     if producer(wanted) in nodes and not wanted.startswith("^"):
         return wanted
+    softmaxes = [node.name for node in graph.node if node.op == "Softmax"]
+    if asked is None and len(softmaxes) == 1:
+        return tensor_name(softmaxes[0])
     consumed = {producer(edge) for node in graph.node for edge in node.input}
     ends = [node.name for node in graph.node if node.op in ("Softmax", "Sigmoid")]
     ends += [

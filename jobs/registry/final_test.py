@@ -132,7 +132,8 @@ def classify(graph: bytes, encoded: list[bytes]) -> NDArray[np.int64]:
     Returns:
         Index of the best class of each image, int64, shape (images,).
     """
-    from jobs.models.frozen_graph import load_graph, plan_graph
+    from jobs.models.frozen_graph import load_graph
+    from jobs.models.graph_planning import plan_graph
 
     frozen = load_graph(graph, plan_graph(graph))
     best = []

@@ -66,7 +66,7 @@ class EncodedColumn:
             raise InvalidImageSetError(f"{self.place}: its files differ: {str(error).splitlines()[0]}") from None
         largest = max(rows for _, rows in parts)
         scheme = self.place.partition("://")[0] + "://" if "://" in self.place else ""
-        return ImageSet(images, ColumnReading(scheme, self.column), min(max(256, largest), _LARGEST_PARTITION))
+        return ImageSet(images, ColumnReading(scheme, self.column), min(max(128, largest), _LARGEST_PARTITION))
 
     def _list_file(self, files: Any, path: str) -> tuple[pa.Table, int]:
         with files.open(path, "rb") as opened:

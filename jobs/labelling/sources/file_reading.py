@@ -35,9 +35,9 @@ class FileReading:
         return self.fetch.at_once if self.remote or protocol(self.root) not in ("", "file") else None
 
     @property
-    def per_partition(self) -> int:
+    def smallest_partition(self) -> int:
         """More images where each waits for a network: the threads idle while they begin and while the last ones come."""
-        return 1024 if self.at_once else 256
+        return 1024 if self.at_once else 128
 
     def open(self, images: pa.Table) -> Iterator[UnreadImage]:
         """Gives the images of one partition; nothing is opened before it is read."""

@@ -65,7 +65,7 @@ class FolderOfImages:
                 f"{visible[0]}; accepted: a --pattern that one matches"
             )
         reading = FileReading(_rooted(files, self.folder, root), self.fetch, remote=False)
-        return ImageSet(listed(wanted, wanted), reading, reading.per_partition)
+        return ImageSet(listed(wanted, wanted), reading, reading.smallest_partition)
 
 
 def matching(names: Iterable[str], patterns: tuple[str, ...]) -> Iterable[str]:

@@ -56,7 +56,7 @@ class ListOfImages:
         _, path = open_for_user(self.file, _ACCEPTED)
         root = self.file if protocol(self.file) else path
         reading = FileReading(root.rpartition("/")[0], self.fetch, remote)
-        return ImageSet(listed(shown, names, carried), reading, reading.per_partition)
+        return ImageSet(listed(shown, names, carried), reading, reading.smallest_partition)
 
     def _read(self) -> tuple[list[str], pa.Table | None]:
         suffix = PurePosixPath(self.file).suffix.lower()

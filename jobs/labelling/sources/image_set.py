@@ -49,12 +49,12 @@ class ImageSet:
     Attributes:
         images: One row per image: `image`, `_location`, and the columns to carry through to the output.
         reading: How executors read them.
-        per_partition: Images in a partition; a task costs some 50 ms on top of them.
+        smallest_partition: Images in a partition, below which its cost is felt.
     """
 
     images: pa.Table
     reading: Reading
-    per_partition: int = 256
+    smallest_partition: int = 128
 
     def __len__(self) -> int:
         return int(self.images.num_rows)

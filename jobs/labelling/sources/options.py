@@ -6,7 +6,7 @@ import os
 from jobs.errors import InvalidArgumentError
 from jobs.labelling.fetching.addresses import Network, parse_network
 from jobs.labelling.fetching.settings import FetchSettings
-from jobs.labelling.schema import LABELS, QUARANTINE
+from jobs.labelling.schema import FEATURES, LABELS, QUARANTINE
 from jobs.labelling.sources.encoded_column import EncodedColumn
 from jobs.labelling.sources.folder import FolderOfImages
 from jobs.labelling.sources.image_list import ListOfImages
@@ -91,7 +91,7 @@ def _refuse_unused(options: argparse.Namespace, kind: str) -> None:
 
 def _carried(options: argparse.Namespace) -> tuple[str, ...]:
     carry = tuple(options.carry or ())
-    taken = {*LABELS.names, *QUARANTINE.names, IMAGE, LOCATION}
+    taken = {*LABELS.names, *FEATURES.names, *QUARANTINE.names, IMAGE, LOCATION}
     for name in carry:
         if name in taken:
             raise InvalidArgumentError(f"--carry: {name!r} is a column of the output already; accepted: another name")

@@ -2,16 +2,20 @@
 
 import json
 import shutil
+from pathlib import Path
 
+import keras
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 
 from jobs.errors import InvalidArgumentError, InvalidGraphError
 from jobs.labelling.destination import Destination
 from jobs.labelling.label import label_images
 from jobs.labelling.publish import staged_folders
 from jobs.labelling.sample import sample_positions
-from jobs.labelling.schema import LABELS, QUARANTINE
+from jobs.labelling.schema import FEATURES, LABELS, QUARANTINE, with_carried
 from tests.jobs.labelling.awkward_server import awkward_server
 
 pytestmark = pytest.mark.spark
@@ -163,3 +167,54 @@ def test_urls_are_labelled_with_their_columns_and_what_a_server_does_wrong_is_to
     assert {row["label"] for row in labels.values()} == {"chickadee"}
     assert {row["product"] for row in [*labels.values(), *quarantine.values()]} == set(range(len(expected)))
     assert sum(result.reasons.values()) == result.quarantined == len(quarantine)
+
+
+def test_a_graph_that_cannot_take_batches_is_run_one_image_at_a_time_with_a_warning(
+    request_for, test_data, tmp_path, caplog
+):
+    with tf.Graph().as_default() as graph:
+        contents = tf.compat.v1.placeholder(tf.string, (), name="contents")
+        image = tf.cast(tf.raw_ops.DecodeJpeg(contents=contents, channels=3), tf.float32)
+        tf.nn.softmax(tf.reduce_mean(image, axis=(0, 1)) / 100, name="softmax")
+    (tmp_path / "colour.pb").write_bytes(graph.as_graph_def().SerializeToString())
+    (tmp_path / "colours.txt").write_text("red\ngreen\nblue\n")
+    given = ("--graph", tmp_path / "colour.pb", "--labels", tmp_path / "colours.txt", "--reduced-decoding")
+    result = label_images(request_for(*given, "--images", test_data / "photos", "--output", tmp_path / "out"))
+    assert result.labelled == 12
+    (warning,) = [record for record in caplog.records if record.levelname == "WARNING" and record.name == "atoll"]
+    assert "one image at a time: no tensor" in warning.message
+
+
+def test_features_are_the_values_of_the_tensor_asked_for(request_for, stock, test_data, tmp_path):
+    photos = [test_data / "photos" / "cat.jpg", test_data / "photos" / "bird.jpg", tmp_path / "gone.jpg"]
+    (tmp_path / "list.csv").write_text(
+        "path,product\n" + "".join(f"{path},{number}\n" for number, path in enumerate(photos))
+    )
+    given = ("--features", "pool_3/_reshape", "--image-list", tmp_path / "list.csv", "--carry", "product")
+    result = label_images(request_for(*stock[:2], *given, "--output", tmp_path / "out"))
+    assert result.labels == str(tmp_path / "out" / "features")
+    assert pq.read_table(result.labels).schema.equals(with_carried(FEATURES, pa.schema([("product", pa.int64())])))
+    assert (result.images, result.labelled, result.reasons) == (3, 2, {"fetch_failed": 1})
+    assert (result.most_frequent, result.distinct_labels, result.confidence) == ({}, 0, [])
+    features = {Path(image).name: row for image, row in rows(result.labels).items()}
+    assert {image: row["product"] for image, row in features.items()} == {"cat.jpg": 0, "bird.jpg": 1}
+    assert [row["product"] for row in rows(result.quarantine).values()] == [2]
+    graph = tf.compat.v1.GraphDef.FromString(stock[1].read_bytes())
+    with tf.Graph().as_default() as imported, tf.compat.v1.Session(graph=imported) as session:
+        tf.import_graph_def(graph, name="")
+        fed = {"DecodeJpeg/contents:0": (test_data / "photos" / "cat.jpg").read_bytes()}
+        (expected,) = session.run("pool_3/_reshape:0", fed)
+    assert features["cat.jpg"]["features"] == pytest.approx(expected.tolist(), abs=1e-4)
+
+
+def test_a_keras_file_that_takes_pixels_labels_images(request_for, test_data, tmp_path):
+    network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.GlobalAveragePooling2D(), keras.layers.Softmax()])
+    network.save(tmp_path / "colour.keras")
+    (tmp_path / "colours.txt").write_text("red\ngreen\nblue\n")
+    given = ("--graph", tmp_path / "colour.keras", "--labels", tmp_path / "colours.txt", "--pixel-range", "0,1")
+    result = label_images(request_for(*given, "--images", test_data / "photos", "--output", tmp_path / "out"))
+    assert (result.labelled, result.model_name) == (12, "colour")
+    image = tf.image.resize(tf.io.decode_jpeg((test_data / "photos" / "parrot.jpg").read_bytes()), (8, 8)) / 255
+    expected = tf.nn.softmax(tf.reduce_mean(image, axis=(0, 1))).numpy()
+    got = {one["label"]: one["score"] for one in rows(result.labels)["parrot.jpg"]["top_k"]}
+    assert [got[colour] for colour in ("red", "green", "blue")] == pytest.approx(expected.tolist(), abs=1e-5)

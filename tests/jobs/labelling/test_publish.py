@@ -4,6 +4,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,14 +16,19 @@ from jobs.labelling.part_files import join_parts, write_part
 from jobs.labelling.partition import PartFiles
 from jobs.labelling.publish import discard, stage
 from jobs.labelling.schema import (
+    FEATURES,
     LABELS,
     QUARANTINE,
+    FeaturedImage,
     LabelledImage,
     ModelStamp,
     QuarantinedImage,
     ScoredLabel,
+    beside,
+    features_table,
     labels_table,
     quarantine_table,
+    with_carried,
 )
 
 MODEL = ModelStamp("model", None, "0" * 64)
@@ -112,6 +118,24 @@ def test_labels_are_counted_by_name_and_by_how_sure_the_model_was(destination):
     assert counts.confidence == [2, 0, 0, 0, 0, 0, 0, 0, 0, 3]
 
 
+def test_features_are_joined_and_counted_with_their_carried_columns(tmp_path):
+    destination = Destination.in_folder(tmp_path / "out", features=True)
+    carried = pa.schema([("product", pa.int64())])
+    with destination.locked():
+        staged = stage(destination)
+        for number in range(2):
+            rows = [FeaturedImage(str(number), np.full(3, number, np.float32), 3, 2, datetime.now(UTC))]
+            table = beside(features_table(rows, MODEL), pa.table({"product": [number]}))
+            write_part(table, staged.labels / f"part-{number}.parquet")
+        parts = [PartFiles("part-0.parquet", None), PartFiles("part-1.parquet", None)]
+        counts = publish.publish(destination, staged, parts, ["0", "1"], carried)
+    assert (counts.labelled, counts.quarantined, counts.confidence) == (2, 0, [])
+    (file,) = (tmp_path / "out" / "features").glob("*.parquet")
+    table = pq.read_table(file)
+    assert table.schema.equals(with_carried(FEATURES, carried))
+    assert (table["features"].to_pylist(), table["product"].to_pylist()) == ([[0.0] * 3, [1.0] * 3], [0, 1])
+
+
 @pytest.mark.parametrize(("large_enough", "files"), [(64_000_000, 1), (1, 8), (0, 8)])
 def test_small_files_are_joined_in_their_order_into_files_of_a_reasonable_size(tmp_path, large_enough, files):
     names = [f"part-{number}.parquet" for number in range(8)]
@@ -182,6 +206,21 @@ def test_a_driver_killed_after_the_decision_is_rolled_forward(destination, way_t
         assert discarded.labels.is_dir()
         discard(destination)
     assert not hidden(destination)
+
+
+def test_labels_whose_driver_was_killed_after_the_decision_are_completed_by_a_run_for_features(tmp_path, monkeypatch):
+    for_labels, for_features = (Destination.in_folder(tmp_path / "out", features) for features in (False, True))
+    with for_labels.locked():
+        staged, parts = stage_rows(for_labels, ["a"], ["b"])
+        with monkeypatch.context() as patched:
+            patched.setattr(publish, "swap_in", die)
+            with pytest.raises(Killed):
+                publish.publish(for_labels, staged, parts, ["a", "b"])
+    with for_features.locked():
+        stage(for_features)
+        assert published(for_labels) == (["a"], ["b"])
+        discard(for_features)
+    assert not hidden(for_features)
 
 
 def test_a_driver_killed_between_two_renames_is_rolled_forward(destination, monkeypatch):

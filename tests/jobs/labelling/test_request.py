@@ -12,6 +12,7 @@ from jobs.labelling.model_source import GraphOnDisk, RegisteredGraph
 from jobs.labelling.partition import partition_count
 from jobs.labelling.progress import Progress, logged_progress
 from jobs.labelling.top_labels import top_labels
+from jobs.models.graph_plan import PixelFormat
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FILES = ("--graph", "g.pb", "--labels", "l.txt")
@@ -23,7 +24,7 @@ def test_files_and_folders_of_the_users_choice(request_for, tmp_path):
     request = request_for(*FILES, "--images", "in", "--output", tmp_path)
     assert request.model == GraphOnDisk(Path("g.pb"), Path("l.txt"))
     assert request.destination.labels == tmp_path / "labels"
-    assert (request.top_k, request.batch_size, request.limits.megapixels, request.limits.megabytes) == (5, 32, 40, 50)
+    assert (request.top_k, request.batch_size, request.limits.megapixels, request.limits.megabytes) == (5, None, 40, 50)
 
 
 def test_a_day_of_the_workspace_is_labelled_by_the_champion(request_for, tmp_path):
@@ -58,12 +59,24 @@ def test_images_from_elsewhere_may_become_a_day_of_the_workspace(request_for):
         (("--graph", "g.pb", *FOLDERS), "--labels"),
         (("--model", "mnist", "--labels", "l.txt", *FOLDERS), "--graph"),
         ((*FILES, *FOLDERS, "--model-version", 1), "--model-version"),
+        ((*FILES, *FOLDERS, "--features", "pool"), "--labels: not used with --features"),
+        (("--model", "mnist", *DAY, "--features", "pool"), "--features: without --output"),
+        ((*FILES[:2], *FOLDERS, "--features", "pool", "--min-score", 0.5), "--min-score: not used with --features"),
+        ((*FILES, *FOLDERS, "--pixel-range", "1,1"), "--pixel-range: '1,1'; accepted: two different numbers"),
+        ((*FILES, *FOLDERS, "--pixel-range", "0,inf"), "--pixel-range"),
+        ((*FILES, *FOLDERS, "--input-size", "224"), "--input-size: '224'; accepted: height and width"),
+        (("--model", "mnist", "--synsets", "s.txt", *FOLDERS), "--synsets"),
         ((*FILES, "--image-set", "../x", "--date", "2026-03-01"), "image set"),
     ],
 )
 def test_arguments_that_do_not_go_together_are_named(request_for, arguments, named):
     with pytest.raises(InvalidArgumentError, match=named):
         request_for(*arguments)
+
+
+def test_what_a_graph_does_not_tell_of_its_pixels_is_given(request_for):
+    request = request_for(*FILES, *FOLDERS, "--pixel-range=-1,1", "--input-size", "160,120")
+    assert request.pixel_format == PixelFormat(range=(-1.0, 1.0), size=(160, 120))
 
 
 def test_a_mistake_is_one_line_and_status_2(tmp_path):
@@ -91,10 +104,16 @@ def test_the_driver_does_not_import_tensorflow():
 
 
 @pytest.mark.parametrize(
-    ("images", "executors", "expected"), [(12, 1, 1), (12, 4, 4), (2, 4, 2), (1000, 1, 4), (1024, 2, 4), (1025, 2, 5)]
+    ("images", "executors", "expected"),
+    [(12, 1, 1), (12, 4, 4), (2, 4, 2), (1024, 1, 1), (1025, 1, 2), (1024, 2, 8), (16_000, 2, 16), (60_000, 2, 59)],
 )
-def test_partitions_show_progress_and_leave_no_executor_idle(images, executors, expected):
+def test_partitions_are_few_but_leave_no_executor_waiting_for_a_slow_one(images, executors, expected):
     assert partition_count(images, executors) == expected
+
+
+@pytest.mark.parametrize(("fewest", "expected"), [(128, 16), (1024, 10), (4096, 3)])
+def test_partitions_are_as_large_as_their_source_is_read_best(fewest, expected):
+    assert partition_count(10_000, 2, fewest) == expected
 
 
 def test_the_progress_line_says_how_long_it_will_take():

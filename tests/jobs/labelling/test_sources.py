@@ -116,11 +116,11 @@ def test_a_text_file_lists_paths_relative_to_it_and_absolute_ones(folder, tmp_pa
     }
 
 
-@pytest.mark.parametrize(("line", "at_once", "per_partition"), [("a.jpg", None, 256), ("http://host/a.jpg", 64, 1024)])
-def test_what_waits_for_a_network_is_read_many_at_once_and_in_large_partitions(tmp_path, line, at_once, per_partition):
+@pytest.mark.parametrize(("line", "at_once", "fewest"), [("a.jpg", None, 128), ("http://host/a.jpg", 64, 1024)])
+def test_what_waits_for_a_network_is_read_many_at_once_and_in_large_partitions(tmp_path, line, at_once, fewest):
     (tmp_path / "list.txt").write_text(line)
     images = list_of(tmp_path / "list.txt").load()
-    assert (images.reading.at_once, images.per_partition) == (at_once, per_partition)
+    assert (images.reading.at_once, images.smallest_partition) == (at_once, fewest)
 
 
 @pytest.mark.parametrize("place", ["ftp://host/a.jpg", "simplecache::http://127.0.0.1/", "zip://x.zip", "memory://a"])
