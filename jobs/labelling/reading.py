@@ -270,7 +270,7 @@ def published(recent: Recent[_Kept], folder: Path, read: Callable[[], tuple[_Kep
         except FileNotFoundError:
             if last:
                 raise InvalidImageSetError(
-                    f"{folder}: not labelled; accepted: a day that label_images has published"
+                    f"{folder.parent.name} {folder.name}: not labelled; accepted: a day that label_images has published"
                 ) from None
     raise AssertionError
 
