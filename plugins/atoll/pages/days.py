@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
+from pydantic import BeforeValidator
 
 from atoll.pages import access, trend_charts
 from atoll.pages.rendering import Links, page
@@ -23,7 +24,10 @@ _DAYS_LISTED = 60
 _SAMPLE = "-sample"
 """What the labels of a sample are published under, after the name of the image set."""
 
-Score = Annotated[float, Query(ge=0, le=1)]
+# A field of a form that is left empty comes as an empty text.
+Score = Annotated[
+    float | None, BeforeValidator(lambda value: None if value == "" else value), Query(allow_inf_nan=False)
+]
 PageNumber = Annotated[int, Query(ge=1, le=1_000_000, alias="page")]
 
 
@@ -59,8 +63,8 @@ def show_day(
     image_set: str,
     day: date,
     label: str = "",
-    lowest: Score = 0.0,
-    highest: Score = 1.0,
+    lowest: Score = None,
+    highest: Score = None,
     text: str = "",
     order: Order = "least",
     number: PageNumber = 1,

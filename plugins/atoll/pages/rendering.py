@@ -103,8 +103,10 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
-def score(value: float) -> str:
-    """Writes a score: a share of 1 as a percentage, anything else as the number that it is."""
+def score(value: float | None) -> str:
+    """Writes a score: a share of 1 as a percentage, anything else as the number that it is; a dash for None."""
+    if value is None:
+        return _DASH
     return percent(value, 1) if 0 <= value <= 1 else f"{value:.4g}"
 
 

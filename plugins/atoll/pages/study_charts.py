@@ -116,7 +116,7 @@ def executors(board: Leaderboard) -> Chart:
         )
         for run, trial in runs
     ]
-    ticks = tuple(Tick(TOP + (number + 0.5) * row, _host(name)) for number, name in enumerate(names))
+    ticks = tuple(Tick(TOP + (number + 0.5) * row, _identifier(name)) for number, name in enumerate(names))
     return Chart("executors", "Executors", x, Axis("", ticks, float), bars=bars, rules=False, height=height)
 
 
@@ -190,5 +190,7 @@ def _colour(groups: list[charts.Scalar], value: charts.Scalar | None) -> str:
     return f"c{groups.index(value) % COLOURS}" if value is not None and value in groups else "c0"
 
 
-def _host(executor: str) -> str:
-    return executor if len(executor) <= 9 else f"{executor[:8]}…"
+def _identifier(executor: str) -> str:
+    """Gives the number of an executor; its host is said when a bar is pointed at."""
+    found = executor.partition("@")[0]
+    return found if len(found) <= 8 else f"{found[:7]}…"

@@ -42,14 +42,15 @@ def certainty(days: Sequence[DayFigures], address: Address) -> Chart:
     """Draws the mean score of each day; the colour tells the model, so that a change of it can be seen."""
     scored = [(day, day.mean_score) for day in days if day.mean_score is not None]
     names = sorted({_model(day) for day, _ in scored})
-    x, y = _days(days), charts.upward("mean score (%)", [100 * score for _, score in scored])
+    unit, scale = (" (%)", 100) if all(0 <= score <= 1 for _, score in scored) else ("", 1)
+    x, y = _days(days), charts.upward(f"mean score{unit}", [scale * score for _, score in scored])
     marks = [
         Mark(
             x.place(str(day.day)),
-            y.place(100 * score),
+            y.place(scale * score),
             f"c{names.index(_model(day)) % COLOURS}",
             _key(day),
-            f"{day.day}\nmean score {score:.1%}\n{_model(day)}",
+            f"{day.day}\nmean score {charts.short(scale * score)}{unit}\n{_model(day)}",
             address(day.day),
         )
         for day, score in scored

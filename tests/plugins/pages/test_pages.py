@@ -6,6 +6,7 @@ import re
 import httpx
 import pytest
 
+from jobs.datasets.dataset import open_dataset
 from jobs.registry.catalogue import registered_model
 from jobs.results import LabelledImageSet
 from tests.plugins.pages import example
@@ -71,7 +72,9 @@ def test_a_versions_page_leads_to_its_study_its_data_set_and_its_days(server: Se
     shown = text_of(answer)
     assert version.dataset_fingerprint in shown
     assert version.graph_sha256 in shown
-    assert "1077 train" in shown.replace("\u202f", "")
+    manifest = open_dataset(server.workspace.dataset("digits", version.dataset_fingerprint))
+    assert f"{manifest.counts['train']:,} train".replace(",", " ") in shown
+    assert f"{manifest.counts['test']} test" in shown
 
 
 def test_which_model_gave_this_label_takes_two_clicks(viewer: httpx.Client) -> None:
@@ -118,6 +121,8 @@ def test_the_gallery_is_filtered_by_label_and_by_score(viewer: httpx.Client) -> 
     assert scores == sorted(scores, reverse=True)
     assert scores[-1] >= 90
     assert "No image fits" in viewer.get(DAY, params={"label": "eagle"}).text
+    assert images_in(viewer.get(DAY, params={"lowest": "", "highest": ""})) == images_in(viewer.get(DAY))
+    assert viewer.get(DAY, params={"lowest": "much"}).status_code == 422
 
 
 def test_an_image_has_its_best_labels(viewer: httpx.Client) -> None:

@@ -81,7 +81,7 @@ def test_an_editor_starts_the_rollback_in_their_own_name(server: Server) -> None
     assert run["triggering_user_name"] == "editor"
     page = httpx.URL(answer.headers["location"])
     assert page.params["run"] == run["dag_run_id"]
-    assert "The rollback to version 2" in editor.get(f"/models/digits?run={run['dag_run_id']}").text
+    assert "The rollback to version 2" in editor.get("/models/digits", params={"run": str(run["dag_run_id"])}).text
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,16 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
+from jobs.labelling.schema import LabelledImage, ModelStamp, ScoredLabel
+from jobs.workspace import Workspace
 from tests.local.support import REPOSITORY
+from tests.plugins.pages import example
 
 
 @pytest.fixture
@@ -76,3 +80,15 @@ def test_the_plugin_imports_no_engine_and_no_page(tmp_path: Path) -> None:
                                          "PYTHONPATH": str(REPOSITORY)},
     )  # fmt: skip
     assert found.stdout.strip().splitlines()[-1] == "[]"
+
+
+def test_scores_that_are_no_shares_of_one_are_shown_as_they_are(
+    pages: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ATOLL_HOME", str(tmp_path))
+    at = datetime(2026, 3, 2, tzinfo=UTC)
+    rows = [LabelledImage(f"{score}.jpg", (ScoredLabel("cat", score),), 64, 64, at) for score in (-2.5, 0.5, 12.25)]
+    example.publish_day(Workspace(tmp_path), "cats", at.date(), ModelStamp("stock", None, "ab"), rows, [])
+    shown = pages.get("/days/cats/2026-03-02").text
+    assert [score in shown for score in (">-2.5<", ">50.0 %<", ">12.25<")] == [True, True, True]
+    assert ">12.25<" in pages.get("/days/cats/2026-03-02?lowest=5").text
