@@ -1,0 +1,313 @@
+"""Reading what was published: which days there are, the labels of one, and why an image is in quarantine."""
+
+import functools
+import operator
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from jobs.errors import InvalidImageSetError
+from jobs.labelling.schema import LABELS, QUARANTINE, ModelStamp, ScoredLabel
+from jobs.workspace import Workspace
+
+Order = Literal["least", "most", "name"]
+"""How images are sorted: the least certain first, the most certain first, or by name."""
+
+_DAY = re.compile(r"ds=(\d{4}-\d{2}-\d{2})")
+
+_COLUMNS = ("image", "label", "score", "model_name", "model_version", "graph_sha256", "width", "height")
+"""What is kept of each row; `top_k` is five times as large as the rest and is read for the rows that are shown."""
+
+_STAMP = ("model_name", "model_version", "graph_sha256")
+_DICTIONARIES = ("label", "model_name", "graph_sha256")
+_KEPT_BYTES = 256 * 1024 * 1024
+_THREADS = 8
+
+_Kept = TypeVar("_Kept")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which rows of a day are asked for.
+
+    Attributes:
+        label: Only those with this label; None for all.
+        lowest: Smallest score; None for any.
+        highest: Largest score; None for any.
+        text: Only images whose name contains it, whatever the case.
+        order: How they are sorted.
+    """
+
+    label: str | None = None
+    lowest: float | None = None
+    highest: float | None = None
+    text: str = ""
+    order: Order = "least"
+
+
+@dataclass(frozen=True)
+class LabelledRow:
+    """One row of labels.
+
+    Attributes:
+        image: Its name in the image set.
+        label: The best label.
+        score: Of that label.
+        width: In pixels.
+        height: In pixels.
+        model_name: The model that gave the label.
+        model_version: Its version; None for a graph that is not from the registry.
+        graph_sha256: Checksum of the graph.
+        top_k: The best labels, best first.
+    """
+
+    image: str
+    label: str
+    score: float
+    width: int
+    height: int
+    model_name: str
+    model_version: int | None
+    graph_sha256: str
+    top_k: tuple[ScoredLabel, ...]
+
+
+class LabelledDay:
+    """The labels of one day, without `top_k`, in memory."""
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        """Reads the given Parquet files."""
+        self._files = list(files)
+        with ThreadPoolExecutor(_THREADS) as threads:
+            tables = list(threads.map(_read_part, self._files))
+        counts = [table.num_rows for table in tables]
+        table = pa.concat_tables(tables).unify_dictionaries() if tables else _schema().empty_table()
+        part = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+        row = np.concatenate([np.arange(count, dtype=np.int32) for count in counts] or [np.empty(0, np.int32)])
+        self.table = table.append_column("_part", pa.array(part)).append_column("_row", pa.array(row)).combine_chunks()
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    def models(self) -> list[ModelStamp]:
+        """Gives the models that have labelled it: one, unless somebody has put files together."""
+        columns = [self.table[name].unique().to_pylist() for name in _STAMP]
+        if all(len(values) == 1 for values in columns):
+            return [ModelStamp(*(values[0] for values in columns))]
+        stamps = pa.table({name: plain(self.table[name]) for name in _STAMP})
+        rows = stamps.group_by(list(_STAMP)).aggregate([]).to_pylist()
+        return [ModelStamp(*(row[name] for name in _STAMP)) for row in rows]
+
+    def labels(self) -> dict[str, int]:
+        """Counts the images of each label, the most frequent first."""
+        counted = pc.value_counts(plain(self.table["label"])).to_pylist()
+        ranked = sorted(counted, key=lambda one: (-one["counts"], one["values"]))
+        return {one["values"]: one["counts"] for one in ranked}
+
+    def scores(self, bins: int = 20) -> list[int]:
+        """Counts the images in equal steps of the score from 0 to 1; what lies outside counts in the first or last."""
+        step = np.clip(np.floor(np.nan_to_num(self.table["score"].to_numpy()) * bins), 0, bins - 1)
+        return [int(count) for count in np.bincount(step.astype(np.int64), minlength=bins)]
+
+    def mean_score(self) -> float | None:
+        """Gives the mean of the best scores; None without a row."""
+        mean = pc.mean(self.table["score"]).as_py()
+        return None if mean is None else float(mean)
+
+    def select(self, wanted: Wanted) -> pa.Table:
+        """Gives the rows that are asked for, sorted."""
+        table = self.table
+        score, conditions = pc.field("score"), []
+        if wanted.lowest is not None:
+            conditions.append(score >= wanted.lowest)
+        if wanted.highest is not None:
+            conditions.append(score <= wanted.highest)
+        if wanted.label is not None:
+            conditions.append(pc.field("label") == wanted.label)
+        if wanted.text:
+            conditions.append(pc.match_substring(pc.field("image"), wanted.text, ignore_case=True))
+        rows = table.filter(functools.reduce(operator.and_, conditions)) if conditions else table
+        direction = "descending" if wanted.order == "most" else "ascending"
+        keys = [("image", "ascending")] if wanted.order == "name" else [("score", direction), ("image", "ascending")]
+        return rows.take(pc.sort_indices(rows, sort_keys=keys))
+
+    def rows(self, table: pa.Table) -> list[LabelledRow]:
+        """Turns some rows of `select` into records, and reads their `top_k`."""
+        places = list(zip(table["_part"].to_pylist(), table["_row"].to_pylist(), strict=True))
+        best = self._top_k(places)
+        return [
+            LabelledRow(**{name: row[name] for name in _COLUMNS}, top_k=best[place])
+            for row, place in zip(table.to_pylist(), places, strict=True)
+        ]
+
+    def find(self, image: str) -> LabelledRow | None:
+        """Gives the row of one image; None when it has none."""
+        found = self.rows(self.table.filter(pc.field("image") == image).slice(0, 1))
+        return found[0] if found else None
+
+    def holds(self, image: str) -> bool:
+        """Whether an image has a row."""
+        return bool(pc.any(pc.equal(self.table["image"], image)).as_py())
+
+    def _top_k(self, places: Sequence[tuple[int, int]]) -> dict[tuple[int, int], tuple[ScoredLabel, ...]]:
+        """Reads the best labels of some rows, each the number of its file and its place in there."""
+        found: dict[tuple[int, int], tuple[ScoredLabel, ...]] = {}
+        for part in {part for part, _ in places}:
+            wanted = sorted(row for other, row in places if other == part)
+            try:
+                column = _take(pq.ParquetFile(self._files[part]), "top_k", wanted)
+            except (OSError, IndexError):
+                raise InvalidImageSetError(
+                    f"{self._files[part]}: the day has just been published anew; accepted: asking once more"
+                ) from None
+            for row, best in zip(wanted, column.to_pylist(), strict=True):
+                found[part, row] = tuple(ScoredLabel(one["label"], one["score"]) for one in best)
+        return found
+
+
+class Recent(Generic[_Kept]):
+    """Keeps what was read last; a day that is published anew is read anew."""
+
+    def __init__(self, limit: int) -> None:
+        """Begins with nothing; keeps up to `limit` bytes."""
+        self._limit, self._held = limit, 0
+        self._entries: OrderedDict[str, tuple[str, int, _Kept]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str, stamp: str, read: Callable[[], tuple[_Kept, int]]) -> _Kept:
+        """Gives what is kept under a key, if its stamp is the same, else what `read` gives with its size in bytes."""
+        with self._lock:
+            known = self._entries.get(key)
+            if known is not None and known[0] == stamp:
+                self._entries.move_to_end(key)
+                return known[2]
+        value, size = read()
+        with self._lock:
+            self._drop(key)
+            self._entries[key] = (stamp, size, value)
+            self._held += size
+            while self._held > self._limit and len(self._entries) > 1:
+                self._drop(next(iter(self._entries)))
+        return value
+
+    def _drop(self, key: str) -> None:
+        if key in self._entries:
+            self._held -= self._entries.pop(key)[1]
+
+
+_days: Recent[LabelledDay] = Recent(_KEPT_BYTES)
+_quarantines: Recent[pa.Table] = Recent(_KEPT_BYTES // 8)
+
+
+def image_sets(workspace: Workspace) -> dict[str, list[date]]:
+    """Gives the labelled days of each image set, the newest first."""
+    found = {}
+    for folder in sorted((workspace.root / "labels").glob("*")):
+        days = [date.fromisoformat(match[1]) for entry in folder.glob("ds=*") if (match := _DAY.fullmatch(entry.name))]
+        if days:
+            found[folder.name] = sorted(days, reverse=True)
+    return found
+
+
+def read_day(workspace: Workspace, image_set: str, day: date) -> LabelledDay:
+    """Reads the labels of a day; kept in memory until the day is published anew.
+
+    Raises:
+        InvalidImageSetError: The day has not been labelled.
+    """
+    folder = workspace.labels(image_set, day)
+
+    def read() -> tuple[LabelledDay, int]:
+        labelled = LabelledDay(parts(folder))
+        return labelled, int(labelled.table.nbytes)
+
+    return published(_days, folder, read)
+
+
+def read_quarantine(workspace: Workspace, image_set: str, day: date) -> pa.Table:
+    """Reads the quarantine of a day, sorted by reason and image.
+
+    Raises:
+        InvalidImageSetError: The day has not been labelled.
+    """
+    folder = workspace.quarantine(image_set, day)
+
+    def read() -> tuple[pa.Table, int]:
+        tables = [pq.read_table(file, columns=QUARANTINE.names, partitioning=None) for file in parts(folder)]
+        table = pa.concat_tables(tables) if tables else QUARANTINE.empty_table()
+        table = table.sort_by([("reason", "ascending"), ("image", "ascending")])
+        return table, int(table.nbytes)
+
+    return published(_quarantines, folder, read)
+
+
+def stamp(folder: Path) -> str:
+    """Changes when a folder is published anew, since that swaps in another one.
+
+    Raises:
+        FileNotFoundError: Nothing is published there.
+    """
+    found = folder.stat()
+    return f"{found.st_ino}-{found.st_mtime_ns}"
+
+
+def published(recent: Recent[_Kept], folder: Path, read: Callable[[], tuple[_Kept, int]]) -> _Kept:
+    """Reads a folder, once more if it was swapped meanwhile."""
+    for last in (False, True):
+        try:
+            return recent.get(str(folder), stamp(folder), read)
+        except FileNotFoundError:
+            if last:
+                raise InvalidImageSetError(
+                    f"{folder.parent.name} {folder.name}: not labelled; accepted: a day that label_images has published"
+                ) from None
+    raise AssertionError
+
+
+def parts(folder: Path) -> list[Path]:
+    """Gives the Parquet files of a published folder."""
+    return sorted(path for path in folder.glob("*.parquet") if not path.name.startswith((".", "_")))
+
+
+def plain(column: Any) -> Any:
+    """Text or numbers instead of a dictionary and places in it."""
+    return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+
+
+def _take(file: Any, column: str, rows: Sequence[int]) -> Any:
+    """Reads some rows of a column, in ascending order, from no more row groups than hold them."""
+    ends = np.cumsum([file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)])
+    found = []
+    for number in sorted({int(np.searchsorted(ends, row, side="right")) for row in rows}):
+        first = int(ends[number - 1]) if number else 0
+        inside = [row - first for row in rows if first <= row < ends[number]]
+        found.append(file.read_row_group(number, columns=[column])[column].combine_chunks().take(pa.array(inside)))
+    return pa.concat_arrays(found)
+
+
+def _schema() -> pa.Schema:
+    fields = [LABELS.field(name) for name in _COLUMNS]
+    return pa.schema(
+        [
+            pa.field(field.name, pa.dictionary(pa.int32(), pa.string())) if field.name in _DICTIONARIES else field
+            for field in fields
+        ]
+    )
+
+
+def _read_part(path: Path) -> Any:
+    table = pq.read_table(
+        path, columns=list(_COLUMNS), partitioning=None, use_threads=False, read_dictionary=list(_DICTIONARIES)
+    )
+    return table.select(list(_COLUMNS)).cast(_schema())

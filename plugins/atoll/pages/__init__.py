@@ -1,0 +1,1 @@
+"""The pages inside Airflow's UI: models, studies, labelled days."""

@@ -1,0 +1,157 @@
+"""Pages of labelled days: which there are, the gallery and the quarantine of one, and one image."""
+
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import Response
+from pydantic import BeforeValidator
+
+from atoll.pages import access, trend_charts
+from atoll.pages.rendering import Links, page
+from atoll.pages.thumbnails import SIZES, NoThumbnailError, thumbnail
+from jobs.errors import InvalidImageSetError
+from jobs.labelling.reading import Order, Wanted, image_sets, read_day, read_quarantine, stamp
+from jobs.labelling.trends import day_figures
+from jobs.workspace import Workspace
+
+router = APIRouter(prefix="/days", dependencies=[access.SEES_LABELS])
+
+PER_PAGE = 60
+_DAYS_LISTED = 60
+
+_SAMPLE = "-sample"
+"""What the labels of a sample are published under, after the name of the image set."""
+
+# A field of a form that is left empty comes as an empty text.
+Score = Annotated[
+    float | None, BeforeValidator(lambda value: None if value == "" else value), Query(allow_inf_nan=False)
+]
+PageNumber = Annotated[int, Query(ge=1, le=1_000_000, alias="page")]
+
+
+@router.get("", name="days")
+def show_days(request: Request) -> Response:
+    """The labelled days of every image set, the newest first."""
+    return page(request, "days.html", title="Labelled days", image_sets=image_sets(Workspace.open()))
+
+
+@router.get("/{image_set}", name="image_set")
+def show_image_set(request: Request, image_set: str) -> Response:
+    """How an image set changes from day to day."""
+    workspace = Workspace.open()
+    known = image_sets(workspace).get(image_set)
+    if not known:
+        raise InvalidImageSetError(f"{image_set}: not labelled; accepted: one that label_images has published")
+    days = day_figures(workspace, image_set, sorted(known[:_DAYS_LISTED]))
+    link = Links(request)
+
+    def address(day: date) -> str:
+        return link("day", image_set=image_set, day=day)
+
+    charts = [trend_charts.images(days, address)]
+    if any(day.labelled for day in days):
+        charts += [trend_charts.certainty(days, address), trend_charts.shares(days, address)]
+    more = len(known) - len(days)
+    return page(request, "image_set.html", title=image_set, image_set=image_set, days=days, more=more, charts=charts)
+
+
+@router.get("/{image_set}/{day}", name="day")
+def show_day(
+    request: Request,
+    image_set: str,
+    day: date,
+    label: str = "",
+    lowest: Score = None,
+    highest: Score = None,
+    text: str = "",
+    order: Order = "least",
+    number: PageNumber = 1,
+) -> Response:
+    """The gallery of a day: images with label and score, filtered and in pages."""
+    workspace = Workspace.open()
+    labelled = read_day(workspace, image_set, day)
+    wanted = Wanted(label or None, lowest, highest, text.strip(), order)
+    rows = labelled.select(wanted)
+    pages = max(1, -(-rows.num_rows // PER_PAGE))
+    number = min(number, pages)
+    return page(
+        request,
+        "day.html",
+        title=f"{image_set} {day}",
+        image_set=image_set,
+        day=day,
+        labelled=labelled,
+        quarantined=read_quarantine(workspace, image_set, day).num_rows,
+        wanted=wanted,
+        found=rows.num_rows,
+        rows=labelled.rows(rows.slice((number - 1) * PER_PAGE, PER_PAGE)),
+        number=number,
+        pages=pages,
+        stamp=stamp(workspace.labels(image_set, day)),
+    )
+
+
+@router.get("/{image_set}/{day}/quarantine", name="quarantine")
+def show_quarantine(request: Request, image_set: str, day: date, reason: str = "", number: PageNumber = 1) -> Response:
+    """The images of a day that could not be labelled, each with its reason."""
+    workspace = Workspace.open()
+    every = read_quarantine(workspace, image_set, day)
+    reasons: dict[str, int] = {}
+    for one in every["reason"].to_pylist():
+        reasons[one] = reasons.get(one, 0) + 1
+    rows = [row for row in every.to_pylist() if reason in ("", row["reason"])]
+    pages = max(1, -(-len(rows) // PER_PAGE))
+    number = min(number, pages)
+    return page(
+        request,
+        "quarantine.html",
+        title=f"Quarantine of {image_set} {day}",
+        image_set=image_set,
+        day=day,
+        labelled=len(read_day(workspace, image_set, day)),
+        quarantined=every.num_rows,
+        reasons=reasons,
+        reason=reason,
+        rows=rows[(number - 1) * PER_PAGE : number * PER_PAGE],
+        number=number,
+        pages=pages,
+    )
+
+
+@router.get("/{image_set}/{day}/image", name="image")
+def show_image(request: Request, image_set: str, day: date, name: str) -> Response:
+    """One image: its best labels, and the model that gave them."""
+    workspace = Workspace.open()
+    row = read_day(workspace, image_set, day).find(name)
+    if row is None:
+        raise InvalidImageSetError(
+            f"{image_set} {day}: no labelled image {name!r}; accepted: one that its gallery shows"
+        )
+    labels_stamp = stamp(workspace.labels(image_set, day))
+    return page(request, "image.html", title=name, image_set=image_set, day=day, row=row, stamp=labels_stamp)
+
+
+@router.get("/{image_set}/{day}/thumbnail", name="thumbnail")
+def give_thumbnail(image_set: str, day: date, name: str, size: int = SIZES[0]) -> Response:
+    """A small picture of one labelled image; nothing else can be had here."""
+    workspace = Workspace.open()
+    if size not in SIZES:
+        raise HTTPException(404, f"size: {size}; accepted: {', '.join(map(str, SIZES))}")
+    if not read_day(workspace, image_set, day).holds(name):
+        raise HTTPException(404, f"{image_set} {day}: no labelled image {name!r}")
+    try:
+        content, media_type = thumbnail(_pictures(workspace, image_set, day), name, size)
+    except NoThumbnailError as error:
+        raise HTTPException(404, f"{name}: {error}") from None
+    # Its address changes when the day is labelled anew.
+    return Response(content, media_type=media_type, headers={"Cache-Control": "private, max-age=86400"})
+
+
+def _pictures(workspace: Workspace, image_set: str, day: date) -> Path:
+    """Gives the folder of the images of a day; a sample has none of its own."""
+    folder = workspace.image_set(image_set, day)
+    if not folder.exists() and image_set.endswith(_SAMPLE):
+        return workspace.image_set(image_set.removesuffix(_SAMPLE), day)
+    return folder
