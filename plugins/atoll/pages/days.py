@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, FiniteFloat
 
 from atoll.pages import access, trend_charts
 from atoll.pages.rendering import Links, page
@@ -25,9 +25,7 @@ _SAMPLE = "-sample"
 """What the labels of a sample are published under, after the name of the image set."""
 
 # A field of a form that is left empty comes as an empty text.
-Score = Annotated[
-    float | None, BeforeValidator(lambda value: None if value == "" else value), Query(allow_inf_nan=False)
-]
+Score = Annotated[FiniteFloat | None, BeforeValidator(lambda value: None if value == "" else value)]
 PageNumber = Annotated[int, Query(ge=1, le=1_000_000, alias="page")]
 
 
