@@ -1,6 +1,7 @@
 """Who sees the pages and who may change the champion: Airflow's own login and permissions, on its real API server."""
 
 import re
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -81,7 +82,26 @@ def test_an_editor_starts_the_rollback_in_their_own_name(server: Server) -> None
     assert run["triggering_user_name"] == "editor"
     page = httpx.URL(answer.headers["location"])
     assert page.params["run"] == run["dag_run_id"]
-    assert "The rollback to version 2" in editor.get("/models/digits", params={"run": str(run["dag_run_id"])}).text
+
+
+def test_the_models_page_tells_how_a_rollback_goes(server: Server) -> None:
+    editor = server.visitor("editor")
+    answer = editor.post(ROLLBACK, data={"token": form_token(editor), "version": "1", "why": "to see it"})
+    run = httpx.URL(answer.headers["location"]).params["run"]
+
+    def said() -> str:
+        return editor.get("/models/digits", params={"run": run}).text
+
+    assert "The rollback to version 1 waits: the DAG roll_back_model is paused" in said()
+    assert 'data-live="2' in said()
+    for state, words in (("failed", "The rollback to version 1 has failed"), ("success", "Rolled back: version 1")):
+        httpx.patch(
+            f"{server.url}/api/v2/dags/roll_back_model/dagRuns/{quote(run)}", json={"state": state}, timeout=30,
+            headers={"authorization": f"Bearer {server.token('admin')}"},
+        ).raise_for_status()  # fmt: skip
+        assert words in said()
+        assert "data-live" not in said()
+    assert "Rolled back" not in editor.get("/models/digits", params={"run": "manual__of-another"}).text
 
 
 @pytest.mark.parametrize(
