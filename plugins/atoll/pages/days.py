@@ -12,7 +12,8 @@ from atoll.pages import access, trend_charts
 from atoll.pages.rendering import Links, page
 from atoll.pages.thumbnails import SIZES, NoThumbnailError, thumbnail
 from jobs.errors import InvalidImageSetError
-from jobs.labelling.reading import Order, Wanted, image_sets, read_day, read_quarantine, stamp
+from jobs.labelling.reading import Order, Wanted, image_sets, read_day, read_quarantine
+from jobs.labelling.recent import stamp
 from jobs.labelling.trends import day_figures
 from jobs.workspace import Workspace
 
