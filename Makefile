@@ -15,7 +15,7 @@ PEERS_LABELLING := .venv-peers-labelling
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up down status test lint lock bench-tuning bench-labelling clean java
+.PHONY: help demo up down status test lint lock bench-tuning bench-labelling clean java browser
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -32,7 +32,7 @@ down: ## stop everything, whatever state it is in
 status: ## say what runs; exit status 3 (make says 2) when the stack is down
 	@test -x $(PYTHON) || { echo "Atoll is down."; exit 3; }; exec $(PYTHON) -m local status
 
-test: $(DEV) java ## run the tests
+test: $(DEV) java browser ## run the tests
 	@exec $(PYTHON) -m pytest
 
 lint: $(DEV) ## check style and types
@@ -95,6 +95,13 @@ $(UV):
 	    $$python -m venv $(VENV) && exec $(PYTHON) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); \
 	  fi; \
 	done; echo "Atoll needs Python 3.11 with its venv module (Debian, Ubuntu: apt-get install python3.11-venv)" >&2; exit 1
+
+# Without one the tests of the pages in a browser are skipped, and say so.
+browser:
+	@if ! command -v chromium >/dev/null 2>&1 && test "$$(id -u)" = 0 && command -v apt-get >/dev/null 2>&1; then \
+	  echo "installing Chromium"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null || true; \
+	fi
 
 java:
 	@if test -z "$$JAVA_HOME" && ! command -v java >/dev/null 2>&1; then \

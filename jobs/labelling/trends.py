@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from jobs.labelling.reading import Recent, parts, plain, published, read_quarantine
+from jobs.labelling.reading import parts, plain, read_quarantine
+from jobs.labelling.recent import Recent, published
 from jobs.labelling.schema import ModelStamp
 from jobs.workspace import Workspace
 

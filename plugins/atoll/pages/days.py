@@ -6,13 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, FiniteFloat
 
 from atoll.pages import access, trend_charts
 from atoll.pages.rendering import Links, page
 from atoll.pages.thumbnails import SIZES, NoThumbnailError, thumbnail
 from jobs.errors import InvalidImageSetError
-from jobs.labelling.reading import Order, Wanted, image_sets, read_day, read_quarantine, stamp
+from jobs.labelling.reading import Order, Wanted, image_sets, read_day, read_quarantine
+from jobs.labelling.recent import stamp
 from jobs.labelling.trends import day_figures
 from jobs.workspace import Workspace
 
@@ -25,9 +26,7 @@ _SAMPLE = "-sample"
 """What the labels of a sample are published under, after the name of the image set."""
 
 # A field of a form that is left empty comes as an empty text.
-Score = Annotated[
-    float | None, BeforeValidator(lambda value: None if value == "" else value), Query(allow_inf_nan=False)
-]
+Score = Annotated[FiniteFloat | None, BeforeValidator(lambda value: None if value == "" else value)]
 PageNumber = Annotated[int, Query(ge=1, le=1_000_000, alias="page")]
 
 

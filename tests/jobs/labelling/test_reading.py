@@ -12,6 +12,7 @@ from jobs.labelling.part_files import write_part
 from jobs.labelling.partition import PartFiles
 from jobs.labelling.publish import publish, stage
 from jobs.labelling.reading import Wanted, image_sets, read_day, read_quarantine
+from jobs.labelling.recent import Recent
 from jobs.labelling.schema import (
     LABELS,
     LabelledImage,
@@ -147,3 +148,18 @@ def test_the_columns_that_readers_keep_are_columns_of_the_schema() -> None:
     from jobs.labelling import reading
 
     assert set(reading._COLUMNS) < set(LABELS.names)
+
+
+def test_what_was_read_longest_ago_makes_room() -> None:
+    recent: Recent[str] = Recent(10)
+    read: list[str] = []
+
+    def get(key: str, stamp: str = "first") -> str:
+        return recent.get(key, stamp, lambda: (read.append(key) or f"{key} {stamp}", 4))
+
+    assert [get("a"), get("b"), get("a")] == ["a first", "b first", "a first"]
+    get("c")  # makes b go, which was asked for before a
+    assert read == ["a", "b", "c"]
+    assert [get("a"), get("c"), get("b")] == ["a first", "c first", "b first"]
+    assert read == ["a", "b", "c", "b"]
+    assert get("b", "second") == "b second"

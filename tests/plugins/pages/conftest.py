@@ -22,8 +22,11 @@ from tests.plugins.pages import example
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-USERS = {"admin": "admin", "editor": "user", "viewer": "viewer"}
-"""Names, which are the passwords too, and roles in Airflow's simple login."""
+USERS = {"admin": "admin", "editor": "user", "viewer": "viewer", "stranger": ""}
+"""Names, which are the passwords too, and roles in Airflow's simple login; a stranger has a login and no permission."""
+
+SECRET = "of these tests"
+"""What the server signs forms with."""
 
 
 _PREPARE = """
@@ -73,7 +76,7 @@ def environment(home: Path, workspace: Workspace, port: int) -> dict[str, str]:
         "API__BASE_URL": f"http://127.0.0.1:{port}",
         "API__HOST": "127.0.0.1",
         "API__PORT": str(port),
-        "API__SECRET_KEY": "of these tests",
+        "API__SECRET_KEY": SECRET,
         "API_AUTH__JWT_SECRET": "of these tests, and as long as the algorithm wants it to be: 64 bytes",
         "CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
         "CORE__LOAD_EXAMPLES": "False",

@@ -1,10 +1,13 @@
 """The pages in a real browser, inside Airflow's UI: links, filters, keyboard, narrow screens, light and dark."""
 
 from collections.abc import Callable, Iterator
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.local.support import poll
+from tests.plugins.pages import example
 from tests.plugins.pages.conftest import Server
 
 if TYPE_CHECKING:
@@ -25,13 +28,14 @@ def open_page(server: Server, browser: "Browser") -> Iterator[Open]:
     """Opens a page as a user; afterwards nothing may have gone wrong in the browser, or been asked for elsewhere."""
     contexts, wrong = [], []
 
-    def opened(path: str, user: str = "viewer", width: int = 1280, theme: str = "light") -> "Page":
+    def opened(path: str, user: str = "viewer", width: int = 1280, theme: str = "light", gone: bool = False) -> "Page":
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
+        context.set_default_timeout(15_000)
         contexts.append(context)
         context.add_cookies([{"name": "_token", "value": server.token(user), "url": server.url}])
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))
-        if path.startswith("/atoll"):
+        if path.startswith("/atoll") and not gone:  # Chromium tells of each picture that is
             page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
             page.on("request", lambda one: wrong.append(one.url) if not one.url.startswith(server.url) else None)
         page.goto(server.url + path)
@@ -89,12 +93,11 @@ def test_an_editor_rolls_back_inside_airflow_and_sees_what_becomes_of_it(open_pa
 
 def test_a_filter_works_as_soon_as_it_is_chosen(open_page: Open) -> None:
     page = open_page(f"/atoll{DAY}")
-    page.get_by_label("Label", exact=True).select_option("7")
+    page.locator("select[name=label]").select_option("7")
     page.wait_for_url("**label=7**")
     assert set(page.locator(".gallery strong").all_inner_texts()) == {"7"}
-    pictures = page.locator(".gallery img")
-    pictures.first.wait_for()
-    page.wait_for_function("document.querySelector('.gallery img').naturalWidth == 8")
+    picture = page.locator(".gallery img").first
+    poll(lambda: picture.evaluate("one => one.naturalWidth") == 8)
 
 
 def test_arrow_keys_turn_the_gallerys_pages(open_page: Open) -> None:
@@ -134,3 +137,23 @@ def test_a_table_sorts_by_the_head_that_is_chosen(open_page: Open) -> None:
     errors = [float(text.split()[0]) for text in cells if text[0].isdigit()]
     assert errors == sorted(errors, reverse=True)
     assert len(errors) > 20
+
+
+def test_the_page_of_a_study_that_runs_shows_new_trials_by_itself(open_page: Open, server: Server) -> None:
+    dataset = example.prepare(example.EXPERIMENT, server.workspace)
+    trials = [example.outcome(number) for number in range(5)]
+    example.add_study(server.workspace, "digits-live", trials[:2], dataset)
+    page = open_page("/atoll/studies/digits-live")
+    assert page.locator("tr[id^=trial-]").count() == 2
+    example.add_study(server.workspace, "digits-live", trials, dataset)
+    page.locator("#trial-4").wait_for()
+    assert page.locator("tr[id^=trial-]").count() == 5
+
+
+def test_an_image_that_is_gone_leaves_its_label(open_page: Open, server: Server) -> None:
+    folder = server.workspace.image_set("digits", date(2026, 3, 2))
+    for path in folder.iterdir():
+        path.unlink()
+    page = open_page("/atoll/days/digits/2026-03-02", gone=True)
+    page.get_by_text("no preview").first.wait_for()
+    assert page.locator(".gallery strong").count() == 60

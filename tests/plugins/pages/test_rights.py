@@ -1,11 +1,13 @@
 """Who sees the pages and who may change the champion: Airflow's own login and permissions, on its real API server."""
 
 import re
+from urllib.parse import quote
 
 import httpx
 import pytest
+from itsdangerous import URLSafeTimedSerializer
 
-from tests.plugins.pages.conftest import Server
+from tests.plugins.pages.conftest import SECRET, Server
 
 pytestmark = pytest.mark.stack
 
@@ -29,6 +31,14 @@ def test_without_a_login_a_person_is_sent_to_airflows_and_comes_back(server: Ser
 def test_without_a_login_a_program_is_refused(server: Server, path: str) -> None:
     answer = server.visitor(None).get(path, headers={"accept": "*/*"})
     assert answer.status_code == 401
+    assert "digit" not in answer.text
+
+
+@pytest.mark.parametrize("path", [*PAGES, f"{DAY}/thumbnail?name=digit-0033.jpg", f"{DAY}/image", "/dags/tune_model"])
+def test_a_login_without_the_permission_to_read_the_dag_shows_nothing(server: Server, path: str) -> None:
+    answer = server.visitor("stranger").get(path)
+    assert answer.status_code == 403
+    assert "Not allowed" in answer.text
     assert "digit" not in answer.text
 
 
@@ -65,9 +75,10 @@ def runs(server: Server) -> list[dict[str, object]]:
 def test_a_viewer_is_offered_no_rollback_and_can_start_none(server: Server) -> None:
     viewer, before = server.visitor("viewer"), len(runs(server))
     assert "Roll back" not in viewer.get("/models/digits").text
-    stolen = form_token(server.visitor("editor"))
-    answer = viewer.post(ROLLBACK, data={"token": stolen, "version": "1", "why": "because I want it"})
+    token = URLSafeTimedSerializer(SECRET, salt="atoll.pages.form").dumps("viewer")  # as if a page had shown it
+    answer = viewer.post(ROLLBACK, data={"token": token, "version": "1", "why": "because I want it"})
     assert answer.status_code == 403
+    assert "too old" not in answer.text
     assert len(runs(server)) == before
 
 
@@ -81,7 +92,26 @@ def test_an_editor_starts_the_rollback_in_their_own_name(server: Server) -> None
     assert run["triggering_user_name"] == "editor"
     page = httpx.URL(answer.headers["location"])
     assert page.params["run"] == run["dag_run_id"]
-    assert "The rollback to version 2" in editor.get("/models/digits", params={"run": str(run["dag_run_id"])}).text
+
+
+def test_the_models_page_tells_how_a_rollback_goes(server: Server) -> None:
+    editor = server.visitor("editor")
+    answer = editor.post(ROLLBACK, data={"token": form_token(editor), "version": "1", "why": "to see it"})
+    run = httpx.URL(answer.headers["location"]).params["run"]
+
+    def said() -> str:
+        return editor.get("/models/digits", params={"run": run}).text
+
+    assert "The rollback to version 1 waits: the DAG roll_back_model is paused" in said()
+    assert 'data-live="2' in said()
+    for state, words in (("failed", "The rollback to version 1 has failed"), ("success", "Rolled back: version 1")):
+        httpx.patch(
+            f"{server.url}/api/v2/dags/roll_back_model/dagRuns/{quote(run)}", json={"state": state}, timeout=30,
+            headers={"authorization": f"Bearer {server.token('admin')}"},
+        ).raise_for_status()  # fmt: skip
+        assert words in said()
+        assert "data-live" not in said()
+    assert "Rolled back" not in editor.get("/models/digits", params={"run": "manual__of-another"}).text
 
 
 @pytest.mark.parametrize(

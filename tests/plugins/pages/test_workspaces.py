@@ -91,4 +91,7 @@ def test_scores_that_are_no_shares_of_one_are_shown_as_they_are(
     example.publish_day(Workspace(tmp_path), "cats", at.date(), ModelStamp("stock", None, "ab"), rows, [])
     shown = pages.get("/days/cats/2026-03-02").text
     assert [score in shown for score in (">-2.5<", ">50.0 %<", ">12.25<")] == [True, True, True]
-    assert ">12.25<" in pages.get("/days/cats/2026-03-02?lowest=5").text
+    assert ">12.25<" in pages.get("/days/cats/2026-03-02?lowest=5&highest=").text
+    assert [pages.get(f"/days/cats/2026-03-02?lowest={score}").status_code for score in ("nan", "inf", "much")] == [
+        422
+    ] * 3
