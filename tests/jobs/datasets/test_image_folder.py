@@ -168,7 +168,7 @@ def test_preparing_again_finds_it_decodes_nothing_and_asks_again_how_much_is_acc
     again = prepare(experiment(home.place), Workspace(home.place / "home"))
     assert again == home.prepared.model_copy(update={"reused": True})
     assert not left.parent.exists(), "what a driver left that was killed while it wrote"
-    with pytest.raises(InvalidDatasetError, match=r"8 of 72 images \(11\.11%\) cannot be used: .* at most 1\.00%"):
+    with pytest.raises(InvalidDatasetError, match=r"8 of 73 images \(10\.96%\) cannot be used: .* at most 1\.00%"):
         prepare(experiment(home.place, max_quarantined=0.01), Workspace(home.place / "home"))
     assert {path: path.stat().st_mtime_ns for path in home.folder.iterdir()} == before
 
@@ -181,7 +181,7 @@ def test_too_many_that_cannot_be_used_are_refused_with_the_first_of_them_and_a_r
         prepare(experiment(tmp_path, max_quarantined=0.1), Workspace(tmp_path / "home"))
     said = str(told.value)
     assert said.startswith(
-        "dataset.max_quarantined: 8 of 72 images (11.11%) cannot be used: "
+        "dataset.max_quarantined: 8 of 73 images (10.96%) cannot be used: "
         "circle/both.jpg (two_classes: the same bytes lie in circle and triangle), circle/cut.jpg (unreadable: "
     )
     assert "and 5 more, all in " in said
