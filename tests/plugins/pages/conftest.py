@@ -120,7 +120,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, workspace: Workspace) -> It
         process.wait(timeout=30)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, no other test can run an event loop
 def browser() -> "Iterator[Browser]":
     """A headless Chromium of the system."""
     chromium = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := which(name))), None)
