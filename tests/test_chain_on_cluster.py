@@ -134,7 +134,7 @@ def run_night(airflow: Airflow, workspace: Workspace, mnist: Path) -> Night:
         promotion=airflow.result(tuning, "promote_model", Promotion),
         labelled=airflow.result(labelling, "label_images", LabelledImageSet),
         check=airflow.result(labelling, "check_labels", QualityCheck),
-        rolled_back=airflow.result(rolling_back, "roll_back_model", RolledBack),
+        rolled_back=airflow.result(rolling_back, "roll_back", RolledBack),
         refusals=[refusal(airflow, dag, conf) for dag, conf in OUT_OF_RANGE],
         truth=late.truth,
     )
