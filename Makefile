@@ -15,7 +15,8 @@ PEERS_LABELLING := .venv-peers-labelling
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo up down status test lint lock bench-tuning bench-labelling clean java browser
+WORKERS ?= 2
+.PHONY: help demo up down status cluster-up cluster-demo cluster-down test lint lock bench-tuning bench-labelling clean java browser
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -31,6 +32,15 @@ down: ## stop everything, whatever state it is in
 
 status: ## say what runs; exit status 3 (make says 2) when the stack is down
 	@test -x $(PYTHON) || { echo "Atoll is down."; exit 3; }; exec $(PYTHON) -m local status
+
+cluster-up: ## build the image and start everything in containers (WORKERS=2)
+	@exec python3 docker/cluster.py up --workers $(WORKERS)
+
+cluster-demo: cluster-up ## the demonstration on it
+	@exec python3 docker/cluster.py demo
+
+cluster-down: ## stop the containers; what they wrote stays (python3 docker/cluster.py down --volumes deletes it)
+	@exec python3 docker/cluster.py down
 
 test: $(DEV) java browser ## run the tests
 	@exec $(PYTHON) -m pytest

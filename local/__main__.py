@@ -24,12 +24,17 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("up", help="start PostgreSQL, Airflow and MLflow, and leave them running")
     commands.add_parser("down", help="stop everything, whatever state it is in")
     commands.add_parser("status", help="say what runs; exit status 3 when the stack is down")
-    commands.add_parser("demo", help="tune a model and label images with it, then stop everything")
+    shown = commands.add_parser("demo", help="tune a model and label images with it, then stop everything")
+    shown.add_argument(
+        "--airflow", metavar="URL", help="an Airflow that runs, on whose workspace this is; it is left running"
+    )
     options = parser.parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
-        return {"up": up, "down": down, "status": status, "demo": demo}[options.command]()
+        if options.command == "demo":
+            return demo(options.airflow)
+        return {"up": up, "down": down, "status": status}[options.command]()
     except AtollError as error:
         print(f"atoll: error: {error}", file=sys.stderr)
         return FAILED
@@ -67,11 +72,11 @@ def status() -> int:
     return 0 if all(part.healthy for part in parts) else DOWN
 
 
-def demo() -> int:
-    """Runs the demonstration."""
+def demo(airflow_url: str | None) -> int:
+    """Runs the demonstration, on a stack of its own or on an Airflow that runs."""
     from local.demo import run_demo  # its imports cost a second, which the other commands need not wait for
 
-    run_demo(Settings.from_environment())
+    run_demo(Settings.from_environment(), airflow_url)
     return 0
 
 

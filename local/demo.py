@@ -44,15 +44,19 @@ class TunedModel:
     promotion: Promotion
 
 
-def run_demo(settings: Settings) -> None:
+def run_demo(settings: Settings, airflow_url: str | None = None) -> None:
     """Runs the demonstration and prints its summary; stops everything that it started, however it ends.
+
+    Args:
+        settings: The stack to start, or the workspace of the one that runs.
+        airflow_url: Address of an Airflow that runs; its password is in `ATOLL_ADMIN_PASSWORD`. None starts a stack.
 
     Raises:
         AtollError: A part does not start, or a run fails.
     """
     began = time.monotonic()
     console = Console()
-    with open_display(console) as display, _stack(settings, display) as (airflow, since):
+    with open_display(console) as display, _airflow(settings, airflow_url, display) as (airflow, since):
         wait_for_dags(airflow, (TUNE, LABEL), since)
         tuned = _tune(airflow, display)
         day, truth = _write_images(settings.workspace, tuned.dataset)
@@ -66,7 +70,7 @@ def run_demo(settings: Settings) -> None:
             promotion=tuned.promotion,
             labelled=labelled,
             right=count_right(Path(labelled.labels), truth),
-            places=_places(settings, tuned, labelled),
+            places=_places(tuned, labelled, None if airflow_url else settings.logs),
             seconds=time.monotonic() - began,
         )
     for line in ("", *summary.lines()):
@@ -115,7 +119,7 @@ def _write_images(workspace: Workspace, prepared: PreparedDataset) -> tuple[date
     return day, {image: manifest.classes[number] for image, number in truth.items()}
 
 
-def _places(settings: Settings, tuned: TunedModel, labelled: LabelledImageSet) -> list[tuple[str, str]]:
+def _places(tuned: TunedModel, labelled: LabelledImageSet, logs: Path | None) -> list[tuple[str, str]]:
     places = [
         ("data set", tuned.dataset.folder),
         ("study", tuned.study.folder),
@@ -123,12 +127,26 @@ def _places(settings: Settings, tuned: TunedModel, labelled: LabelledImageSet) -
         ("frozen graph", tuned.selected.graph),
         ("labels", labelled.labels),
         ("quarantine", labelled.quarantine),
-        ("logs", str(settings.logs)),
-        ("to look around in Airflow and MLflow", "make up"),
     ]
+    if logs is not None:  # of the stack that has just been stopped
+        places += [("logs", str(logs)), ("to look around in Airflow and MLflow", "make up")]
     return [
         (what, os.path.relpath(where) if Path(where).is_relative_to(Path.cwd()) else where) for what, where in places
     ]
+
+
+@contextmanager
+def _airflow(settings: Settings, url: str | None, display: Display) -> Iterator[tuple[Airflow, datetime | None]]:
+    """Gives Airflow, and since when it must have read the DAGs; of a stack of our own where no address is given."""
+    if url is None:
+        with _stack(settings, display) as started:
+            yield started
+        return
+    airflow = Airflow(url, USER, os.environ.get("ATOLL_ADMIN_PASSWORD", ""))
+    try:
+        yield airflow, None
+    finally:
+        airflow.close()
 
 
 @contextmanager

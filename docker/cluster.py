@@ -1,0 +1,145 @@
+"""The cluster of compose.yaml: `cluster.py up|demo|down`, which `make` calls. It needs Docker with Compose alone."""
+
+import argparse
+import base64
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ENV_FILE = HERE / ".env"
+START_TIMEOUT = 600.0
+"""Seconds until every container must be healthy; the first start also makes the databases."""
+
+
+class ClusterError(Exception):
+    """Something is missing, or a container does not become healthy; the message is for the user."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command and returns its exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("up").add_argument("--workers", type=int, default=2, help="containers of Spark workers")
+    commands.add_parser("demo")
+    commands.add_parser("down").add_argument("--volumes", action="store_true", help="delete what was written, too")
+    options = parser.parse_args(arguments)
+    try:
+        if options.command == "up":
+            up(options.workers)
+        elif options.command == "demo":
+            compose("run", "--rm", "demo")
+        else:
+            compose("down", "--remove-orphans", *(["--volumes"] if options.volumes else []))
+    except ClusterError as error:
+        print(f"atoll: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def up(workers: int) -> None:
+    """Builds the image, starts every container, and waits until all are healthy."""
+    if workers < 1:
+        raise ClusterError(f"--workers: {workers}; accepted: 1 and up")
+    began = time.monotonic()
+    settings = write_env()
+    compose("build", "--quiet", "migrate")
+    print(f"the image is built ({time.monotonic() - began:.0f} s)", flush=True)
+    compose("up", "--detach", "--remove-orphans", "--scale", f"spark-worker={workers}")
+    wait_until_healthy()
+    print(f"Atoll is up on {workers} Spark workers ({time.monotonic() - began:.0f} s).")
+    for name, variable, port in (
+        ("Airflow", "ATOLL_PORT", 8080),
+        ("MLflow", "ATOLL_MLFLOW_PORT", 5000),
+        ("Spark", "ATOLL_SPARK_PORT", 8081),
+        ("Spark's history", "ATOLL_HISTORY_PORT", 18080),
+    ):
+        print(f"  {name:<16} http://127.0.0.1:{os.environ.get(variable) or settings.get(variable) or port}")
+    print(f"  login            admin, password {settings['ATOLL_ADMIN_PASSWORD']}")
+
+
+def write_env() -> dict[str, str]:
+    """Makes passwords and keys at the first start, in a file that only its owner can read; gives what it holds."""
+    if not ENV_FILE.exists():
+        made = {
+            "COMPOSE_PROJECT_NAME": "atoll",
+            "ATOLL_ADMIN_PASSWORD": secrets.token_urlsafe(12),
+            "ATOLL_SPARK_SECRET": secrets.token_hex(32),
+            "POSTGRES_PASSWORD": secrets.token_hex(32),
+            "AIRFLOW_FERNET_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode(),
+            "AIRFLOW_JWT_SECRET": secrets.token_hex(32),
+            "AIRFLOW_API_SECRET_KEY": secrets.token_hex(32),
+        }
+        with os.fdopen(os.open(ENV_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.writelines(f"{name}={value}\n" for name, value in made.items())
+        print(f"made passwords and keys: {ENV_FILE.relative_to(HERE.parent)}")
+    lines = ENV_FILE.read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def wait_until_healthy() -> None:
+    """Waits for every container; says which is not healthy, with the end of its log."""
+    deadline = time.monotonic() + START_TIMEOUT
+    while waiting := {name: state for name, state in states().items() if state not in ("healthy", "exited 0")}:
+        broken = [name for name, state in waiting.items() if state.startswith(("exited", "dead"))]
+        if broken or time.monotonic() > deadline:
+            name = (broken or list(waiting))[0]
+            log = subprocess.run(["docker", "logs", "--tail", "20", name], capture_output=True, text=True, check=False)
+            raise ClusterError(f"{name} is {waiting[name]}; the end of its log:\n{log.stdout}{log.stderr}")
+        time.sleep(1)
+
+
+def states() -> dict[str, str]:
+    """Gives the state of each container by its name: `healthy`, `starting`, `unhealthy`, `exited 0`, ..."""
+    found = subprocess.run(
+        [*_compose(), "ps", "--all", "--quiet"] if _compose()[0] == "docker" else [*_compose(), "ps", "--quiet"],
+        cwd=HERE, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    inspected = subprocess.run(
+        ["docker", "inspect", *found.stdout.split()], capture_output=True, text=True, check=False
+    )
+    states = {}
+    for container in json.loads(inspected.stdout or "[]"):
+        state = container["State"]
+        if state["Status"] == "exited":
+            states[container["Name"].lstrip("/")] = f"exited {state['ExitCode']}"
+        else:
+            health = state.get("Health", {}).get("Status")
+            states[container["Name"].lstrip("/")] = health or state["Status"]
+    return states
+
+
+def compose(*arguments: str) -> None:
+    """Runs Compose on compose.yaml.
+
+    Raises:
+        ClusterError: It fails; its own words are on the terminal.
+    """
+    if not ENV_FILE.exists():
+        raise ClusterError("the cluster was never started here; start it with: make cluster-up")
+    status = subprocess.run([*_compose(), *arguments], cwd=HERE, check=False).returncode
+    if status:
+        raise ClusterError(f"docker compose {arguments[0]} ended with {status}")
+
+
+@cache
+def _compose() -> tuple[str, ...]:
+    """Gives the command of Compose: Docker's plug-in, or the program of its own that it was before."""
+    for command in (("docker", "compose"), ("docker-compose",)):
+        try:
+            if subprocess.run([*command, "version"], capture_output=True, check=False).returncode == 0:
+                return command
+        except FileNotFoundError:
+            continue
+    raise ClusterError("Docker with Compose is needed: https://docs.docker.com/compose/install")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
