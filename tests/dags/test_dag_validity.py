@@ -66,6 +66,7 @@ def test_a_night_that_is_not_over_by_the_morning_is_told(bag: DagBag, name: str,
     (deadline,) = bag.dags[name].deadline
     assert deadline.interval == timedelta(hours=hours)
     assert deadline.callback.kwargs == {"hours": hours}
+    assert deadline.reference.reference_name == "RunQueued", "with Airflow's own a failed run could not be cleared"
 
 
 @pytest.mark.parametrize("name", NIGHTLY)
