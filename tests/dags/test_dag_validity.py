@@ -218,6 +218,10 @@ def test_a_day_is_checked_before_it_is_published(bag: DagBag) -> None:
         assert before in dag.task_dict[after].upstream_task_ids
 
 
+def test_two_days_never_add_the_asset_of_an_image_set_at_once(bag: DagBag) -> None:
+    assert bag.dags["label_images"].get_task("publish_labels").max_active_tis_per_dag == 1
+
+
 def test_a_study_is_named_after_its_run_so_that_a_retry_finds_it(bag: DagBag) -> None:
     task = bag.dags["tune_model"].task_dict["select_model"]
     context = {
