@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from jobs.ends_with import end_with_ancestors
 from jobs.errors import AtollError, InvalidArgumentError
 from jobs.results import Failure, Result
 
@@ -52,6 +53,7 @@ def run(main: Callable[[argparse.Namespace], Result], arguments: argparse.Argume
         arguments: The step's own arguments; `--workspace` and `--result` are added here.
     """
     die_with_parent()
+    end_with_ancestors()
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
     for chatty in ("py4j", "alembic", "mlflow", "optuna", "httpx", "absl", "tensorflow"):
         logging.getLogger(chatty).setLevel(logging.ERROR)

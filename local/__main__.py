@@ -1,6 +1,7 @@
-"""Command line of the local stack: `python -m local up|down|status|demo`, which `make` calls."""
+"""Command line of the local stack: `python -m local up|down|status|demo|airflow`, most of which `make` calls."""
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -8,7 +9,7 @@ from types import FrameType
 
 from jobs.errors import AtollError
 from local.environment import USER
-from local.settings import Settings
+from local.settings import Settings, airflow_command
 from local.stack import Stack
 from local.state import StackState
 
@@ -28,12 +29,18 @@ def main(arguments: list[str] | None = None) -> int:
     shown.add_argument(
         "--airflow", metavar="URL", help="an Airflow that runs, on whose workspace this is; it is left running"
     )
+    program = commands.add_parser(
+        "airflow", help="run Airflow's own command line on the stack that runs", add_help=False
+    )
+    program.add_argument("words", nargs=argparse.REMAINDER)
     options = parser.parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
         if options.command == "demo":
             return demo(options.airflow)
+        if options.command == "airflow":
+            return airflow(options.words)
         return {"up": up, "down": down, "status": status}[options.command]()
     except AtollError as error:
         print(f"atoll: error: {error}", file=sys.stderr)
@@ -70,6 +77,15 @@ def status() -> int:
         health = "healthy" if part.healthy else "not healthy"
         print(f"{part.name:<14} {part.pid or '-':>8}  {health:<12} {part.address or ''}".rstrip())
     return 0 if all(part.healthy for part in parts) else DOWN
+
+
+def airflow(words: list[str]) -> int:
+    """Becomes Airflow's command line, as `airflow WORDS` would be if its settings were this stack's."""
+    environment = Stack(Settings.from_environment()).environment()
+    # Its own messages go to the standard output, where they would spoil `--output json`.
+    quiet = {"AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR", "PYTHONWARNINGS": "ignore"}
+    command = airflow_command(*words)
+    os.execve(command[0], command, environment | quiet)  # noqa: S606  # so that signals and the exit status are its own
 
 
 def demo(airflow_url: str | None) -> int:

@@ -27,6 +27,10 @@ class StackBusyError(AtollError):
     """Another command is starting or stopping the stack, or a demo that is still running owns it."""
 
 
+class StackDownError(AtollError):
+    """Something is asked of a stack that does not run."""
+
+
 class ProcessesLeftError(AtollError):
     """Processes of the stack outlived SIGKILL."""
 

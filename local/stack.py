@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
+from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
@@ -14,7 +15,7 @@ from local.checks import check_machine, check_workspace
 from local.components import Program, airflow_programs, mlflow_program
 from local.databases import Databases
 from local.environment import AirflowPorts, airflow_environment
-from local.errors import StackBusyError
+from local.errors import StackBusyError, StackDownError
 from local.keys import Secrets, load_secrets
 from local.ports import free_ports
 from local.postgres import EmbeddedPostgres
@@ -109,6 +110,22 @@ class Stack:
             pid = component.process.pid if component.process.alive() else None
             parts.append(ComponentStatus(component.name, pid, component.url, health[component.name]))
         return parts
+
+    def environment(self) -> dict[str, str]:
+        """The environment of the stack that runs, for programs that a person starts beside it.
+
+        Raises:
+            StackDownError: It does not run.
+        """
+        state = self.file.read()
+        if state is None:
+            raise StackDownError("Atoll is down; accepted: a stack that runs, as after: make up")
+        postgres = EmbeddedPostgres(self.settings.postgres, self.secrets.postgres_password)
+        databases = postgres.start() if state.embedded else Databases(self.settings.database_url or "")
+        ports = AirflowPorts(urlsplit(state.airflow_url).port or 0, *free_ports(2))
+        environment = airflow_environment(self.settings, self.secrets, databases, ports, schedules=state.owner is None)
+        mlflow = state.component("mlflow")
+        return environment | ({"ATOLL_MLFLOW_URL": mlflow.url} if mlflow and mlflow.url else {})
 
     def _start(self, owner: ProcessRecord | None, mlflow: bool) -> StackState:
         settings = self.settings

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
+from atoll.deadlines import RunQueued
 
 PREFIX = "/atoll"
 """Where the pages lie on Airflow's API server."""
@@ -41,6 +42,7 @@ class AtollPlugin(AirflowPlugin):
     """Models in the navigation, and on the pages of each DAG and each run."""
 
     name = "atoll"
+    deadline_references = [RunQueued]
     fastapi_apps = [{"app": PagesOnDemand(), "url_prefix": PREFIX, "name": "Atoll's pages"}]
     external_views = [
         _view("nav", "models", ""),

@@ -7,10 +7,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import which
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.standalone_cluster import Cluster, standalone_cluster
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -63,6 +68,19 @@ def spark_submit() -> Callable[..., Submitted]:
         return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=600, check=False)
 
     return submit
+
+
+@pytest.fixture(scope="module")  # while it is open, no other test can run an event loop
+def browser() -> "Iterator[Browser]":
+    """A headless Chromium of the system."""
+    chromium = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := which(name))), None)
+    if chromium is None:
+        pytest.skip("no Chromium here (Debian: apt-get install chromium)")
+    playwright_api = pytest.importorskip("playwright.sync_api", reason="no playwright here: make test installs it")
+    with playwright_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()
 
 
 def read_json(path: Path) -> dict:

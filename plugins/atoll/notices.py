@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import AsyncCallback, BaseNotifier, DeadlineAlert, DeadlineReference
+from airflow.sdk import AsyncCallback, BaseNotifier, DeadlineAlert
+
+from atoll.deadlines import RunQueued
 
 log = logging.getLogger("atoll")
 
@@ -42,7 +44,7 @@ def failure_line(context: Mapping[str, Any]) -> str:
 def morning_deadline(hours: float) -> DeadlineAlert:
     """Tells people when a run has not ended so many hours after it was queued."""
     return DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        reference=RunQueued(),
         interval=timedelta(hours=hours),
         callback=AsyncCallback(deadline_missed, kwargs={"hours": hours}),
     )

@@ -19,6 +19,7 @@ from atoll.links import LINKS, links_from
 from atoll.process_tree import descendants, end
 from atoll.spark_log import readable
 from jobs.application import ERROR_FILE
+from jobs.ends_with import ENDS_WITH
 from jobs.files import write_atomically
 from jobs.results import Failure
 from jobs.spark import archive_code
@@ -115,6 +116,9 @@ class SparkJobOperator(SparkSubmitOperator):
 
     def _get_hook(self) -> SparkSubmitHook:
         hook = super()._get_hook()
+        if hook._connection["deploy_mode"] != "cluster":
+            # This process and the supervisor that Airflow has put above it: where either is killed, nobody awaits the driver.
+            hook._env_vars = {**(hook._env_vars or {}), ENDS_WITH: f"{os.getpid()} {os.getppid()}"}
         if not (hook._is_yarn or hook._is_kubernetes or hook._should_track_driver_status):
             # There the hook finds the application's identifier in Spark's own lines. It has no seam for what comes before.
             log_lines = hook._process_spark_submit_log

@@ -66,6 +66,7 @@ def test_a_night_that_is_not_over_by_the_morning_is_told(bag: DagBag, name: str,
     (deadline,) = bag.dags[name].deadline
     assert deadline.interval == timedelta(hours=hours)
     assert deadline.callback.kwargs == {"hours": hours}
+    assert deadline.reference.reference_name == "RunQueued", "with Airflow's own a failed run could not be cleared"
 
 
 @pytest.mark.parametrize("name", NIGHTLY)
@@ -216,6 +217,10 @@ def test_a_day_is_checked_before_it_is_published(bag: DagBag) -> None:
     assert [task.task_id for task in dag.topological_sort()] == order
     for before, after in itertools.pairwise(order):
         assert before in dag.task_dict[after].upstream_task_ids
+
+
+def test_two_days_never_add_the_asset_of_an_image_set_at_once(bag: DagBag) -> None:
+    assert bag.dags["label_images"].get_task("publish_labels").max_active_tis_per_dag == 1
 
 
 def test_a_study_is_named_after_its_run_so_that_a_retry_finds_it(bag: DagBag) -> None:

@@ -169,6 +169,17 @@ def test_a_defect_keeps_its_stack_trace(tmp_path: Path, monkeypatch: pytest.Monk
         application.run(fail, argparse.ArgumentParser(prog="job"))
 
 
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def wait_until_gone(process: psutil.Process) -> None:
+    deadline = time.monotonic() + 20
+    while not gone(process):
+        assert time.monotonic() < deadline, "the driver outlives its parent"
+        time.sleep(0.05)
+
+
 def test_a_driver_dies_with_spark_submit_and_leaves_no_orphan() -> None:
     driver = (
         "import time; from jobs.application import die_with_parent\n"
@@ -186,7 +197,55 @@ def test_a_driver_dies_with_spark_submit_and_leaves_no_orphan() -> None:
     orphan = psutil.Process(int(parent.stdout.readline()))
     parent.send_signal(signal.SIGKILL)
     parent.communicate()
-    deadline = time.monotonic() + 20
-    while orphan.is_running() and orphan.status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < deadline, "the driver outlives its parent"
-        time.sleep(0.05)
+    wait_until_gone(orphan)
+
+
+WATCHING = (
+    "import time; from jobs.ends_with import end_with_ancestors\n"
+    "end_with_ancestors(); print('up', flush=True); time.sleep(600)"
+)
+
+
+def start_chain(ends_with: str) -> tuple["subprocess.Popen[str]", list[psutil.Process]]:
+    """Starts an Airflow task, its spark-submit and its driver, in their shape; gives the first, and the other two."""
+    submit = (
+        "import subprocess, sys\n"
+        f"driver = subprocess.Popen([sys.executable, '-c', {WATCHING!r}], stdout=subprocess.PIPE, text=True)\n"
+        "said = driver.stdout.readline()\n"
+        "print(driver.pid, flush=True)\n"
+        "driver.wait()\n"
+    )
+    task = (
+        "import os, subprocess, sys\n"
+        f"given = os.environ | {{'ATOLL_ENDS_WITH': {ends_with!r}.format(me=os.getpid())}}\n"
+        f"submit = subprocess.Popen([sys.executable, '-c', {submit!r}], env=given, stdout=subprocess.PIPE, text=True)\n"
+        "print(submit.pid, submit.stdout.readline(), flush=True)\n"
+        "submit.wait()\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", task], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    numbers = parent.stdout.readline().split()
+    return parent, [psutil.Process(int(number)) for number in numbers if psutil.pid_exists(int(number))]
+
+
+def test_a_driver_ends_when_airflows_task_is_killed_though_spark_submit_lives_on() -> None:
+    parent, chain = start_chain("{me}")
+    submit, driver = chain
+    assert not gone(driver)
+    parent.send_signal(signal.SIGKILL)
+    parent.communicate()
+    wait_until_gone(driver)
+    wait_until_gone(submit)  # it has awaited the driver only
+
+
+@pytest.mark.parametrize("program", ["true", "cat"])
+def test_a_driver_ends_at_once_when_what_it_ends_with_is_gone_or_no_ancestor(program: str) -> None:
+    other = subprocess.Popen([program], stdin=subprocess.PIPE)
+    if program == "true":
+        other.wait()
+    try:
+        given = os.environ | {"ATOLL_ENDS_WITH": f"{os.getpid()} {other.pid}"}
+        done = subprocess.run([sys.executable, "-c", WATCHING], cwd=REPOSITORY, env=given, timeout=60, check=False)
+    finally:
+        other.communicate()
+    assert done.returncode == -signal.SIGTERM

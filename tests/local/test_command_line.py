@@ -79,3 +79,7 @@ def test_nonsense_for_a_database_is_refused_without_repeating_it(tmp_path: Path)
     line = refused(tmp_path, ATOLL_DATABASE_URL="mysql://me:hush@host")
     assert "ATOLL_DATABASE_URL: not the address of a PostgreSQL server" in line
     assert "hush" not in line
+
+
+def test_airflows_command_line_needs_a_stack_that_runs(tmp_path: Path) -> None:
+    assert "Atoll is down; accepted: a stack that runs, as after: make up" in refused(tmp_path, "airflow")

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import sys
 import zipfile
 from collections.abc import Callable
@@ -157,3 +158,14 @@ def test_an_unknown_connection_fails_and_never_becomes_yarn(run: Run, submission
     with pytest.raises(AirflowFailException, match="connection 'nosuch' is not defined; accepted: "):
         run(conn_id="nosuch")
     assert not submission.submitted
+
+
+@pytest.mark.parametrize(("mode", "told"), [("client", True), ("cluster", False)])
+def test_a_driver_on_this_machine_is_told_with_whom_it_ends(
+    submission: Submission, mode: str, told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = {"conn_type": "spark", "host": "yarn", "extra": {"deploy-mode": mode}}
+    monkeypatch.setenv("AIRFLOW_CONN_SPARK_DEFAULT", json.dumps(connection))
+    hook = SparkJobOperator(task_id="tune", job="tune_model", arguments={})._get_hook()
+    ends_with = f"{os.getpid()} {os.getppid()}" if told else None
+    assert (hook._env_vars or {}).get("ATOLL_ENDS_WITH") == ends_with

@@ -8,8 +8,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import which
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -18,9 +16,6 @@ from jobs.workspace import Workspace
 from local.ports import free_ports
 from tests.local.support import REPOSITORY, poll
 from tests.plugins.pages import example
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser
 
 USERS = {"admin": "admin", "editor": "user", "viewer": "viewer", "stranger": ""}
 """Names, which are the passwords too, and roles in Airflow's simple login; a stranger has a login and no permission."""
@@ -118,19 +113,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, workspace: Workspace) -> It
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=30)
-
-
-@pytest.fixture(scope="module")  # while it is open, no other test can run an event loop
-def browser() -> "Iterator[Browser]":
-    """A headless Chromium of the system."""
-    chromium = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := which(name))), None)
-    if chromium is None:
-        pytest.skip("no Chromium here (Debian: apt-get install chromium)")
-    playwright_api = pytest.importorskip("playwright.sync_api", reason="no playwright here: make test installs it")
-    with playwright_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 def _answers(server: Server) -> bool:
