@@ -7,8 +7,9 @@ import pytest
 
 from jobs import label_images
 from jobs.datasets.class_folders import list_class_folders
+from jobs.datasets.sources import ImageFolderSource
 from jobs.errors import InvalidDatasetError, InvalidExperimentError
-from jobs.experiment import ImageFolderSource, load_experiment
+from jobs.experiment import load_experiment
 from jobs.results import QuarantineReason
 from jobs.workspace import REPOSITORY
 

@@ -19,10 +19,10 @@ from jobs.datasets.content_splits import split_by_content
 from jobs.datasets.dataset import SPLITS, Dataset, open_dataset, write_manifest
 from jobs.datasets.folder_report import IMAGES_FILE, QUARANTINE_FILE, check_share, images_table, quarantine_table
 from jobs.datasets.folder_tasks import DecodePartition, HashPartition, Quarantined, Shard
+from jobs.datasets.sources import ImageFolderSource
 from jobs.datasets.split_file import split_file
 from jobs.datasets.splits import SplitIndices
 from jobs.errors import InvalidDatasetError
-from jobs.experiment import ImageFolderSource
 from jobs.files import staged_folder, write_atomically
 from jobs.labelling.header import ImageLimits
 from jobs.labelling.progress import logged_progress

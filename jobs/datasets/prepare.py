@@ -8,8 +8,9 @@ from jobs.datasets.dataset import Dataset, fingerprint, open_dataset, write_data
 from jobs.datasets.digits import read_digits
 from jobs.datasets.mnist import download_mnist, read_mnist
 from jobs.datasets.source_images import SourceImages
+from jobs.datasets.sources import DigitsSource, ImageFolderSource, MnistSource
 from jobs.datasets.splits import split_samples
-from jobs.experiment import DigitsSource, Experiment, ImageFolderSource, MnistSource
+from jobs.experiment import Experiment
 from jobs.results import PreparedDataset
 from jobs.workspace import Workspace
 

@@ -19,8 +19,9 @@ from jobs.datasets.decoding import decode_image
 from jobs.datasets.folder_tasks import HashPartition, Quarantined
 from jobs.datasets.image_folder import fingerprint
 from jobs.datasets.prepare import prepare
+from jobs.datasets.sources import ImageFolderSource
 from jobs.errors import InvalidDatasetError
-from jobs.experiment import Experiment, ImageFolderSource, load_experiment
+from jobs.experiment import Experiment, load_experiment
 from jobs.labelling.formats import for_graph
 from jobs.labelling.header import ImageLimits, check_image
 from jobs.results import PreparedDataset
