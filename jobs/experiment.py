@@ -9,9 +9,9 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from jobs.datasets.sources import ImageFolderSource, Section, Seed, Source
+from jobs.datasets.sources import ImageFeaturesSource, ImageFolderSource, Section, Seed, Source
 from jobs.errors import InvalidExperimentError
-from jobs.models.hyperparameters import REQUIRED, USED, Hyperparameters, Model, Scalar
+from jobs.models.hyperparameters import HEAD, REQUIRED, USED, Hyperparameters, Model, Scalar
 from jobs.tuning.search_space import Choice, Range, SearchSpace
 from jobs.workspace import REPOSITORY
 
@@ -67,7 +67,7 @@ class Experiment(Section):
     Attributes:
         name: Name of the experiment, of its file and of its model in the registry.
         dataset: What to learn from.
-        model: `mlp`, `cnn`, or a function of the user's own as `package.module:function`.
+        model: `mlp`, `cnn`, `head`, or a function of the user's own as `package.module:function`.
         code: Files and folders with that function, which executors are given: packages, modules (`.py`) or archives (`.zip`).
             From a file, they are relative to its folder.
         strategy: How points of the search space are chosen.
@@ -112,6 +112,20 @@ class Experiment(Section):
         return content
 
     @model_validator(mode="after")
+    def _model_suits_the_data_set(self) -> Self:
+        features = isinstance(self.dataset, ImageFeaturesSource)
+        if features and self.model != HEAD:
+            raise ValueError(
+                f"model: {self.model!r} learns from pixels, and dataset.source image_features gives features; accepted: {HEAD}"
+            )
+        if self.model == HEAD and not features:
+            raise ValueError(
+                f"model: {HEAD!r} learns from features, and dataset.source {self.dataset.source} gives pixels; accepted: mlp, "
+                "cnn or a function of your own; or dataset.source: image_features"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _hyperparameters_suit_the_model(self) -> Self:
         if ":" in self.model:
             known = {*Hyperparameters.model_fields, *self.default.own()}
@@ -119,7 +133,7 @@ class Experiment(Section):
                 if name not in known:
                     raise ValueError(f"search.{name}: has no default; accepted: a value in default.{name} as well")
             return self
-        for name in sorted(REQUIRED - self.default.model_fields_set):
+        for name in sorted(REQUIRED[self.model] - self.default.model_fields_set):
             raise ValueError(f"default.{name}: missing")
         if self.code:
             raise ValueError(f"code: not used by model {self.model}; accepted: leave it out, or a model of your own")
@@ -226,9 +240,8 @@ def load_experiment(path: Path) -> Experiment:
             f"{path.parent.resolve()}"
         )
     dataset = experiment.dataset
-    if isinstance(dataset, ImageFolderSource):
-        folder = (path.parent / dataset.folder.expanduser()).resolve()
-        dataset = dataset.model_copy(update={"folder": folder})
+    if isinstance(dataset, ImageFolderSource | ImageFeaturesSource):
+        dataset = dataset.seen_from(path.parent)
     return experiment.model_copy(update={"code": code, "dataset": dataset})
 
 
@@ -247,7 +260,7 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_TAGS = {"values", "range", "digits", "mnist", "image_folder"}
+_TAGS = {"values", "range", "digits", "mnist", "image_folder", "image_features"}
 _FORMS: dict[str, type[BaseModel]] = {"values": Choice, "range": Range}
 """Union members that pydantic puts into a field's path; no user wrote them."""
 

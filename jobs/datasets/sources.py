@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -78,23 +78,18 @@ class MnistSource(Section):
         return self
 
 
-class ImageFolderSource(Section):
-    """A folder of images: one sub-folder per class, which is named by it.
+class _ClassFolders(Section):
+    """A folder with one sub-folder of images per class, which is named by it.
 
     Attributes:
         folder: The folder, which every executor mounts. From a file, it is relative to the file's folder.
-        image_size: Height and width in pixels that every image is resized to (bilinear), 1 to 4096 each.
-        channels: 1 for grey, 3 for colour.
         split: Shares of the different images of each class.
         max_quarantined: Share of the images that may turn out unusable, 0 to below 1; None accepts any.
         max_megapixels: An image of more pixels, in millions, is not decoded.
         max_megabytes: A file of more bytes, in millions, is not decoded.
     """
 
-    source: Literal["image_folder"]
     folder: Path
-    image_size: tuple[Annotated[int, Field(ge=1, le=4096)], Annotated[int, Field(ge=1, le=4096)]]
-    channels: Literal[1, 3] = 3
     split: Split = Split(train=0.7, validation=0.15, test=0.15)
     seed: Seed = 0
     max_quarantined: Annotated[float, Field(ge=0, lt=1)] | None = None
@@ -108,15 +103,78 @@ class ImageFolderSource(Section):
         return self
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels."""
-        return (*self.image_size, self.channels)
-
-    @property
     def shares(self) -> tuple[float, float, float]:
         """Of train, validation and test."""
         return self.split.train, self.split.validation, self.split.test or 0.0
 
+    def seen_from(self, folder: Path) -> Self:
+        """Gives the same source with its paths, which are relative to `folder`, made absolute."""
+        return self.model_copy(update={"folder": _absolute(folder, self.folder)})
 
-Source = Annotated[DigitsSource | MnistSource | ImageFolderSource, Field(discriminator="source")]
+
+class ImageFolderSource(_ClassFolders):
+    """The pixels of a folder of images.
+
+    Attributes:
+        image_size: Height and width in pixels that every image is resized to (bilinear), 1 to 4096 each.
+        channels: 1 for grey, 3 for colour.
+    """
+
+    source: Literal["image_folder"]
+    image_size: tuple[Annotated[int, Field(ge=1, le=4096)], Annotated[int, Field(ge=1, le=4096)]]
+    channels: Literal[1, 3] = 3
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        return (*self.image_size, self.channels)
+
+
+class ImageFeaturesSource(_ClassFolders):
+    """What a frozen graph that knows images makes of a folder of them: the values of one of its inner tensors.
+
+    Attributes:
+        graph: A frozen GraphDef, a SavedModel's folder or a `.keras` file; or `model`. From a file, it is relative to the
+            file's folder.
+        model: A model of the registry; or `graph`.
+        model_version: Its version; None for the champion.
+        tensor: The tensor, which gives one vector for each image.
+        input_tensor: The encoded image, or a batch of pixels, to feed; None to find it.
+        pixel_range: Values of black and of white, for a graph that takes pixels as floats.
+        input_size: Height and width, for a graph that takes pixels of any size.
+    """
+
+    source: Literal["image_features"]
+    graph: Path | None = None
+    model: str | None = None
+    model_version: Annotated[int, Field(ge=1)] | None = None
+    tensor: Annotated[str, Field(min_length=1)]
+    input_tensor: str | None = None
+    pixel_range: tuple[FiniteFloat, FiniteFloat] | None = None
+    input_size: tuple[Annotated[int, Field(ge=1, le=10000)], Annotated[int, Field(ge=1, le=10000)]] | None = None
+
+    @model_validator(mode="after")
+    def _has_one_graph(self) -> Self:
+        if (self.graph is None) == (self.model is None):
+            problem = "both given" if self.graph else "missing"
+            raise ValueError(f"graph or model: {problem}; accepted: a file, or the name of a registered model")
+        if self.model_version is not None and self.model is None:
+            raise ValueError(
+                f"model_version: {self.model_version} is not used with graph; accepted: with model, or none"
+            )
+        if self.pixel_range and self.pixel_range[0] == self.pixel_range[1]:
+            raise ValueError(f"pixel_range: {list(self.pixel_range)}; accepted: two different numbers, such as [-1, 1]")
+        return self
+
+    def seen_from(self, folder: Path) -> Self:
+        """Gives the same source with its paths, which are relative to `folder`, made absolute."""
+        graph = _absolute(folder, self.graph) if self.graph else None
+        return super().seen_from(folder).model_copy(update={"graph": graph})
+
+
+def _absolute(folder: Path, path: Path) -> Path:
+    return (folder / path.expanduser()).resolve()
+
+
+Source = Annotated[DigitsSource | MnistSource | ImageFolderSource | ImageFeaturesSource, Field(discriminator="source")]
 """Any of them, told apart by its field `source`."""

@@ -55,7 +55,7 @@ def tune(experiment: Experiment, dataset_folder: Path, study: str, workspace: Wo
             study,
             experiment,
             dataset.fingerprint,
-            cost=lambda point: training_cost(experiment.model, point, dataset.image_shape, len(dataset.classes)),
+            cost=lambda point: training_cost(experiment.model, point, dataset.sample_shape, len(dataset.classes)),
         )
 
         def board() -> Leaderboard:
@@ -108,7 +108,7 @@ def _run_trials(
 ) -> Iterator[TrialOutcome]:
     description = ModelDescription(
         model=experiment.model,
-        image_shape=dataset.image_shape,
+        sample_shape=dataset.sample_shape,
         classes=len(dataset.classes),
         epochs=experiment.budget.epochs,
         seed=experiment.seed,

@@ -61,11 +61,11 @@ def test_a_missing_or_damaged_file_is_told(tmp_path: Path) -> None:
 def test_a_split_travels_as_its_path(tmp_path: Path) -> None:
     images, labels = write(tmp_path / "train.npz", 500, (16, 16, 3))
     samples = MappedSamples(tmp_path / "train.npz")
-    assert np.array_equal(samples.images, images)
+    assert np.array_equal(samples.inputs, images)
     sent = pickle.dumps(samples)
     assert len(sent) < 500
     arrived = pickle.loads(sent)  # noqa: S301  # it is our own
-    assert np.array_equal(arrived.images, images)
+    assert np.array_equal(arrived.inputs, images)
     assert np.array_equal(arrived.labels, labels)
 
 
@@ -81,14 +81,14 @@ def test_training_reads_the_pages_of_the_file_and_copies_none_of_them(tmp_path: 
     write(tmp_path / "train.npz", 3000, (32, 32, 3))
     samples, reason = train(tmp_path, "train.npz")
     assert reason is None
-    size = samples.images.nbytes // 1024
+    size = samples.inputs.nbytes // 1024
     pages = memory_of(tmp_path / "train.npz")
     assert pages["Rss"] >= size, "all of it has been read, in this mapping"
     assert pages["Anonymous"] == 0, "and all of it is the page cache's, which processes share"
 
     from jobs.models.training import _tensors
 
-    assert memoryview_address(_tensors(samples)[0]) == samples.images.ctypes.data
+    assert memoryview_address(_tensors(samples)[0]) == samples.inputs.ctypes.data
 
 
 def test_an_executor_that_does_not_see_the_data_set_says_so_in_its_trial(tmp_path: Path) -> None:
