@@ -13,7 +13,7 @@ from jobs.datasets.feature_tasks import CheckFeatures, FeaturePartition, Refused
 from jobs.datasets.sources import ImageFeaturesSource
 from jobs.datasets.splits import SplitIndices
 from jobs.datasets.tested_images import write_test_images
-from jobs.errors import InvalidGraphError
+from jobs.errors import InvalidGraphError, ModelNotFoundError
 from jobs.labelling.header import ImageLimits
 from jobs.labelling.model_source import GraphOnDisk, RegisteredGraph
 from jobs.labelling.partition import BroadcastModel, CheckedGraph, CheckGraph
@@ -55,10 +55,12 @@ class FeatureExtraction:
             InvalidGraphError: It is empty, or a SavedModel that cannot be frozen.
             ModelNotFoundError: The registry has no such model or version.
         """
-        if source.graph is None:
-            return cls(source, RegisteredGraph(source.model or "", source.model_version, workspace).load())
         try:
+            if source.graph is None:
+                return cls(source, RegisteredGraph(source.model or "", source.model_version, workspace).load())
             return cls(source, GraphOnDisk(source.graph, None, asked_by="dataset.graph").load())
+        except ModelNotFoundError as error:
+            raise ModelNotFoundError(f"dataset.model: {error}") from None
         except InvalidGraphError as error:
             raise InvalidGraphError(f"dataset.graph: {error}") from None
 

@@ -42,6 +42,21 @@ def test_what_is_written_is_read_by_numpy_and_mapped_alike_and_aligned_for_tenso
     assert mapped[0].ctypes.data % ALIGNMENT == 0
 
 
+def test_features_are_written_and_mapped_as_floats(tmp_path: Path) -> None:
+    features = np.random.default_rng(0).normal(size=(37, 5)).astype(np.float32)
+    labels = np.arange(37) % 3
+    with split_file(tmp_path / "train.npz", (5,), labels) as stream:
+        for vector in features:
+            stream.write(vector.tobytes())
+    mapped, seen = map_split(tmp_path / "train.npz")
+    with np.load(tmp_path / "train.npz") as loaded:
+        assert sorted(loaded.files) == ["features", "labels"]
+        assert np.array_equal(loaded["features"], features)
+    assert (mapped.dtype, mapped.ctypes.data % ALIGNMENT) == (np.float32, 0)
+    assert np.array_equal(mapped, features)
+    assert np.array_equal(seen, labels)
+
+
 def test_a_file_that_numpy_wrote_is_mapped_too(tmp_path: Path) -> None:
     images = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
     np.savez(tmp_path / "train.npz", images=images, labels=np.array([1, 0]))
