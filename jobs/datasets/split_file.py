@@ -21,7 +21,7 @@ from jobs.errors import InvalidDatasetError
 ALIGNMENT = 64
 """Bytes; a tensor can lie where the inputs lie only if their address is a multiple of it."""
 
-_KINDS = {"images": np.dtype(np.uint8), "features": np.dtype("<f4")}
+_KINDS: dict[str, np.dtype[Any]] = {"images": np.dtype(np.uint8), "features": np.dtype("<f4")}
 
 _LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip's member (APPNOTE 4.3.7): lengths of its name and extra field
 # Python 3.11 has no name for it. Without it, Linux refuses to map a file that is larger than the memory for writing.
