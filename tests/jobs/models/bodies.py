@@ -31,6 +31,24 @@ def pixel_body() -> bytes:
     return graph.as_graph_def().SerializeToString()
 
 
+def body_of_2015(scaled: bool) -> bytes:
+    """A graph of version 8, as Google's Inception release is: `normalised` by an operation removed in version 9."""
+    graph = tf.compat.v1.GraphDef.FromString(encoded_body())
+    graph.versions.producer = 8
+    normalised = graph.node.add(name="normalised", op="BatchNormWithGlobalNormalization", input=[POOLED])
+    normalised.attr["T"].type = tf.float32.as_datatype_enum
+    normalised.attr["variance_epsilon"].f = 0.001
+    normalised.attr["scale_after_normalization"].b = scaled
+    draws = np.random.default_rng(7)
+    for name in ("mean", "variance", "beta", "gamma"):
+        constant = graph.node.add(name=name, op="Const")
+        constant.attr["dtype"].type = tf.float32.as_datatype_enum
+        value = draws.uniform(0.1, 2, FEATURES).astype(np.float32)
+        constant.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value))
+        normalised.input.append(name)
+    return graph.SerializeToString()
+
+
 def _pooled(images: tf.Tensor) -> tf.Tensor:
     kernel = np.random.default_rng(3).normal(size=(3, 3, 3, FEATURES)).astype(np.float32)
     layer = tf.nn.relu(tf.nn.conv2d(images, kernel, 1, "SAME"), name="conv")
