@@ -11,6 +11,7 @@ from jobs.errors import InvalidGraphError
 from jobs.models.feature_tensor import UnsuitableTensorError, check_feature_tensor
 from jobs.models.graph_plan import PixelFormat
 from jobs.models.saved_model import freeze_keras
+from jobs.workspace import REPOSITORY
 from tests.jobs.models.bodies import FEATURES, POOLED, encoded_body, pixel_body
 
 ANY = PixelFormat()
@@ -46,7 +47,8 @@ def test_what_would_do_is_named_with_how_many_numbers_it_has(test_data: Path) ->
     stock = (test_data / "stock" / "mobilenet_v2_imagenet_frozen.pb").read_bytes()
     with pytest.raises(UnsuitableTensorError) as told:
         check_feature_tensor(stock, "pool_4:0", None, ANY)
-    assert "pool_3:0 (1280), pool_3/_reshape:0 (1280)" in str(told.value)
+    page = (REPOSITORY / "docs" / "adding-an-experiment.md").read_text()
+    assert f"dataset.tensor: 'pool_4:0' of /data/graph.pb: {told.value}\n" in page
     with pytest.raises(UnsuitableTensorError, match=r"shape \(1, 224, 224, 3\); .*pool_3/_reshape:0 \(1280\)"):
         check_feature_tensor(stock, "Mul", None, ANY)
 

@@ -18,7 +18,7 @@ from jobs.models.network import build_network
 from jobs.models.sample_jpegs import sample_jpegs
 from jobs.models.training import Samples, load_weights, predict
 from jobs.tuning.trial import ModelDescription, TrialSpecification, checkpoint_path, run_trial
-from tests.jobs.models.bodies import FEATURES, POOLED, SIDE, encoded_body, pixel_body
+from tests.jobs.models.bodies import FEATURES, POOLED, SIDE, body_of_2015, encoded_body, pixel_body
 
 POINT = Hyperparameters(layers=1, neurons=16, learning_rate=0.01, batch_size=7, dropout=0.25)
 LINEAR = Hyperparameters(layers=0, learning_rate=0.01, batch_size=7, dropout=0)
@@ -156,6 +156,15 @@ def test_a_joined_graph_can_be_the_body_of_another_head() -> None:
     given = fetch(first, FEATURES_TENSOR, "DecodeJpeg/contents:0", sample_jpegs())
     expected = keras.ops.softmax(trained(POINT)(given, training=False)).numpy()
     np.testing.assert_allclose(fetch(second, "softmax:0", "DecodeJpeg/contents:0", sample_jpegs()), expected, atol=1e-5)
+
+
+def test_a_body_of_2015_is_joined_too() -> None:
+    body, network = body_of_2015(scaled=True), trained(POINT)
+    given = fetch(body, "normalised:0", "DecodeJpeg/contents:0", sample_jpegs())
+    expected = keras.ops.softmax(network(given, training=False)).numpy()
+    joined = join_head(network, body, "DecodeJpeg/contents:0", "normalised:0", None)
+    frozen = load_graph(joined, plan_graph(joined))
+    np.testing.assert_allclose(frozen.scores([frozen.prepare(one) for one in sample_jpegs()]), expected, atol=1e-5)
 
 
 def test_a_body_that_writes_files_is_refused_before_it_is_joined(tmp_path: Path) -> None:
