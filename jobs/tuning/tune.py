@@ -9,8 +9,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from jobs.datasets.dataset import Dataset, check_split, open_dataset
-from jobs.errors import AlreadyRunningError, InvalidStudyError
+from jobs.errors import AlreadyRunningError, InvalidDatasetError, InvalidStudyError
 from jobs.experiment import Experiment
+from jobs.models.hyperparameters import HEAD
 from jobs.models.own_code import CODE_FILE, keep_code
 from jobs.models.training_cost import training_cost
 from jobs.registry.tracking import StudyTracking
@@ -41,11 +42,13 @@ def tune(experiment: Experiment, dataset_folder: Path, study: str, workspace: Wo
 
     Raises:
         AlreadyRunningError: Another driver works on this study.
+        InvalidDatasetError: It holds pixels where the model learns from features, or the other way round.
         InvalidStudyError: The name belongs to another experiment or data set, or every trial failed.
         SparkUnavailableError: The cluster cannot run the trials.
     """
     began = time.monotonic()
     dataset = open_dataset(dataset_folder)
+    _check_samples(experiment, dataset, dataset_folder)
     folder = workspace.study(study)
     with study_lock(folder):
         if experiment.code:
@@ -82,6 +85,15 @@ def tune(experiment: Experiment, dataset_folder: Path, study: str, workspace: Wo
             write_report(leaderboard, folder / REPORT_FOLDER)
             tracking.log_leaderboard(folder)
         return _result(leaderboard, folder, time.monotonic() - began)
+
+
+def _check_samples(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
+    if (experiment.model == HEAD) != (dataset.features is not None):
+        held, learned = ("features", "pixels") if dataset.features else ("pixels", "features")
+        raise InvalidDatasetError(
+            f"{folder}: holds {held}, and model {experiment.model!r} learns from {learned}; accepted: what "
+            f"prepare_dataset made for experiment {experiment.name}"
+        )
 
 
 @contextmanager
