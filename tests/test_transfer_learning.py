@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import hashlib
-import re
 from pathlib import Path
 from typing import Any
 
@@ -245,12 +244,6 @@ def test_the_version_labels_image_files_and_its_rows_are_what_the_head_gives_on_
         np.testing.assert_allclose([given[kind] for kind in TEXTURES], scores, atol=1e-5)
     right = sum(row["label"] == row["image"].split("/")[0] for row in published)
     assert right >= 0.8 * len(published)
-
-
-def test_a_network_for_pixels_is_not_trained_on_features(chain: Chain) -> None:
-    said = rf"^{re.escape(chain.prepared.folder)}: holds features, and model 'mlp' learns from pixels; accepted: "
-    with pytest.raises(InvalidDatasetError, match=said):
-        tune(chain.home.experiment("mlp"), chain.dataset, "mistaken", chain.home.workspace)
 
 
 def test_a_champion_that_learned_from_pixels_is_compared_on_the_same_images(chain: Chain) -> None:
