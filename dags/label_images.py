@@ -71,7 +71,7 @@ with DAG(
     @mistakes_fail_at_once
     def resolve_model(*, params: dict[str, Any], dag_run: Any, triggering_asset_events: Any = None) -> dict[str, Any]:
         """Settles what this run is about: its day, its images, and the version that labels them."""
-        from jobs.labelling.plan import RunOfADay, choose_day, choose_model, plan_labelling
+        from jobs.labelling.plan import RunOfADay, choose_day, choose_model, plan_labelling, published_name
         from jobs.workspace import Workspace
 
         workspace, announced = Workspace.open(), announced_image_set(triggering_asset_events)
@@ -82,15 +82,10 @@ with DAG(
         version, chosen = choose_model(
             params["model"], params["model_policy"], params["model_version"], day, run, workspace
         )
-        plan = plan_labelling(
-            announced.get("image_set", params["image_set"]),
-            day,
-            version,
-            chosen,
-            run.due + timedelta(minutes=params["wait_minutes"]),
-            params["sample"],
-            workspace,
-        )
+        image_set = announced.get("image_set", params["image_set"])
+        published_as = published_name(image_set, params["variant"], params["sample"], workspace)
+        wait_until = run.due + timedelta(minutes=params["wait_minutes"])
+        plan = plan_labelling(image_set, day, version, chosen, wait_until, published_as, workspace)
         log.info("%s of %s, by %s version %d: %s", plan.image_set, day, version.name, version.version, chosen)
         return plan.model_dump(mode="json")
 

@@ -88,19 +88,34 @@ def choose_model(
     return find_champion_at(name, ended, workspace), f"the champion of {ended:%Y-%m-%d %H:%M} UTC"
 
 
+def published_name(image_set: str, variant: str | None, sample: int | None, workspace: Workspace) -> str:
+    """Chooses under which name the labels of a day are published.
+
+    A sample has a name of its own, so that a part never takes the place of a whole day; so has a variant, such as the labels
+    of another version that are to be compared with those of the day.
+
+    Raises:
+        InvalidArgumentError: Another image set has that name.
+    """
+    name = "-".join(filter(None, [image_set, variant, "sample" if sample else None]))
+    if name != image_set and workspace.image_set(name, date.min).parent.exists():
+        raise InvalidArgumentError(
+            f"{name}: these labels would be taken for those of the image set of that name; accepted: another variant than "
+            f"{variant!r}"
+        )
+    return name
+
+
 def plan_labelling(
-    image_set: str, day: date, version: ModelVersion, chosen: str, wait_until: datetime, sample: int | None,
+    image_set: str, day: date, version: ModelVersion, chosen: str, wait_until: datetime, published_as: str,
     workspace: Workspace,
 ) -> LabellingPlan:  # fmt: skip
-    """Puts together what the tasks of a run agree on.
-
-    A sample is published under a name of its own, so that a part never takes the place of a whole day.
-    """
+    """Puts together what the tasks of a run agree on."""
     return LabellingPlan(
         image_set=image_set,
         day=day,
         images=str(workspace.image_set(image_set, day)),
-        published_as=f"{image_set}-sample" if sample else image_set,
+        published_as=published_as,
         model_name=version.name,
         model_version=version.version,
         chosen=chosen,

@@ -37,6 +37,7 @@ Convolutions = Annotated[int, Field(ge=1, le=8)]
 Filters = Annotated[int, Field(ge=1, le=4096)]
 Kernel = Annotated[int, Field(ge=1, le=31)]
 Schedule = Literal["constant", "cosine"]
+EmaMomentum = Annotated[float, Field(ge=0, lt=1)]
 Shift = Annotated[float, Field(ge=0, le=0.5)]
 Rotation = Annotated[float, Field(ge=0, le=180)]
 Zoom = Annotated[float, Field(ge=0, lt=1)]
@@ -57,6 +58,8 @@ class Hyperparameters(BaseModel):
         kernel: Height and width of the convolutions, in pixels, 1 to 31.
         batch_normalization: Whether convolutions and dense layers are normalised over the batch.
         schedule: `constant`, or `cosine`: the learning rate falls to 0 at the last epoch of a complete trial.
+        ema_momentum: Share of the moving average of the weights that each step keeps, 0 (no average) to below 1; the average is
+            what is scored and kept.
         shift: Training images are moved by up to this share of their size, 0 (not) to 0.5.
         rotation: Training images are turned by up to so many degrees, 0 (not) to 180.
         zoom: Training images are made larger or smaller by up to this share, 0 (not) to below 1.
@@ -76,6 +79,7 @@ class Hyperparameters(BaseModel):
     kernel: Kernel = 3
     batch_normalization: bool = False
     schedule: Schedule = "constant"
+    ema_momentum: EmaMomentum = 0.0
     shift: Shift = 0.0
     rotation: Rotation = 0.0
     zoom: Zoom = 0.0
@@ -98,7 +102,7 @@ class Hyperparameters(BaseModel):
         return name in self.model_fields_set
 
 
-_TRAINING = {"learning_rate", "batch_size", "schedule"}
+_TRAINING = {"learning_rate", "batch_size", "schedule", "ema_momentum"}
 _AUGMENTATION = {"shift", "rotation", "zoom"}
 _DENSE = _TRAINING | {"layers", "neurons", "dropout", "batch_normalization"}
 _MLP = _DENSE | _AUGMENTATION

@@ -71,7 +71,7 @@ class Trainer:
     `keras.Model.fit` on arrays. Features are given as they are.
 
     Attributes:
-        network: The network, as it is now.
+        network: The network, as it is now; between two milestones with the average of its weights, where that is asked for.
     """
 
     def __init__(
@@ -102,8 +102,9 @@ class Trainer:
         if hyperparameters.schedule == "cosine":
             scheduled = keras.optimizers.schedules.CosineDecay(self._learning_rate, epochs * self._steps)
         self._scheduled = hyperparameters.schedule != "constant"
+        self._averaging = hyperparameters.ema_momentum > 0
         network.compile(
-            optimizer=keras.optimizers.Adam(scheduled),
+            optimizer=_optimizer(scheduled, hyperparameters.ema_momentum),
             loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             metrics=["accuracy"],
             steps_per_execution=min(STEPS_PER_EXECUTION, self._steps),
@@ -170,7 +171,11 @@ class Trainer:
             self._segments[steps] = _batches(
                 self._train, self._batch_size, positions, self._order, self._augmentation, self._seed
             )
+        if self._averaging:
+            self.network.optimizer.exchange()
         history = self.network.fit(self._segments[steps], shuffle=False, verbose=0)
+        if self._averaging:
+            self.network.optimizer.exchange()
         return float(history.history["loss"][0])
 
 
@@ -202,6 +207,16 @@ def save_checkpoint(network: "keras.Model", path: Path) -> None:
 def load_weights(network: "keras.Model", path: Path) -> None:
     """Reads the weights of a checkpoint into a network of the same shape, compiled or not."""
     network.set_weights(_read(path)[0])
+
+
+def _optimizer(learning_rate: Any, ema_momentum: float) -> Any:
+    import keras
+
+    if not ema_momentum:
+        return keras.optimizers.Adam(learning_rate)
+    from jobs.models.averaging import AveragingAdam
+
+    return AveragingAdam(learning_rate, ema_momentum)
 
 
 def _read(path: Path) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:

@@ -162,6 +162,7 @@ class SearchSpace(BaseModel):
     kernel: Annotated[Any, _AxisOf(kinds.Kernel)] = None
     batch_normalization: Annotated[Any, _AxisOf(bool, ordered=False)] = None
     schedule: Annotated[Any, _AxisOf(kinds.Schedule, ordered=False)] = None
+    ema_momentum: Annotated[Any, _AxisOf(kinds.EmaMomentum)] = None
     shift: Annotated[Any, _AxisOf(kinds.Shift)] = None
     rotation: Annotated[Any, _AxisOf(kinds.Rotation)] = None
     zoom: Annotated[Any, _AxisOf(kinds.Zoom)] = None

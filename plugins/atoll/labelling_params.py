@@ -55,6 +55,17 @@ def image_set_params() -> dict[str, Param]:
             minimum=1,
             maximum=1_000_000,
         ),
+        "variant": Param(
+            None,
+            type=["null", "string"],
+            minLength=1,
+            maxLength=50,
+            pattern=r"^[A-Za-z0-9]+$",
+            title="Publish beside the day, as",
+            description_md="Empty: as the labels of the day. A word such as `challenger`: as `<image set>-challenger`, which "
+            "leaves the day's labels alone. On the page of the day the two are then compared.",
+            section=_IMAGES,
+        ),
     }
 
 

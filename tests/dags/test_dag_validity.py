@@ -102,6 +102,7 @@ def test_the_experiments_of_the_folder_can_be_chosen(bag: DagBag) -> None:
         ("label_images", "wait_minutes", [0, 60, 10_080], [-1, 10_081, None]),
         ("label_images", "if_missing", ["fail", "skip"], ["wait", None]),
         ("label_images", "sample", [None, 1, 1_000_000], [0, 0.5]),
+        ("label_images", "variant", [None, "challenger", "V2"], ["", "../x", "a-b"]),
         ("label_images", "min_score", [0, 0.5, 1], [-0.1, 1.1, None]),
         ("label_images", "on_drift", ["fail", "warn", "off"], ["panic", None]),
         ("label_images", "compare_days", [1, 90], [0, 91]),

@@ -12,6 +12,7 @@ from atoll.pages import access, trend_charts
 from atoll.pages.rendering import Links, page
 from atoll.pages.thumbnails import SIZES, NoThumbnailError, thumbnail
 from jobs.errors import InvalidImageSetError
+from jobs.labelling.comparison import Comparison, Shown
 from jobs.labelling.reading import Order, Wanted, image_sets, read_day, read_quarantine
 from jobs.labelling.recent import stamp
 from jobs.labelling.trends import day_figures
@@ -21,9 +22,6 @@ router = APIRouter(prefix="/days", dependencies=[access.SEES_LABELS])
 
 PER_PAGE = 60
 _DAYS_LISTED = 60
-
-_SAMPLE = "-sample"
-"""What the labels of a sample are published under, after the name of the image set."""
 
 # A field of a form that is left empty comes as an empty text.
 Score = Annotated[FiniteFloat | None, BeforeValidator(lambda value: None if value == "" else value)]
@@ -88,6 +86,48 @@ def show_day(
         rows=labelled.rows(rows.slice((number - 1) * PER_PAGE, PER_PAGE)),
         number=number,
         pages=pages,
+        others=_beside(workspace, image_set, day),
+        stamp=stamp(workspace.labels(image_set, day)),
+    )
+
+
+@router.get("/{image_set}/{day}/comparison/{other}", name="comparison")
+def show_comparison(
+    request: Request,
+    image_set: str,
+    day: date,
+    other: str,
+    label: str = "",
+    other_label: str = "",
+    shown: Shown = "differ",
+    number: PageNumber = 1,
+) -> Response:
+    """Two labellings of the same day, side by side; where they disagree first."""
+    workspace = Workspace.open()
+    one, beside = read_day(workspace, image_set, day), read_day(workspace, other, day)
+    compared = Comparison(one, beside)
+    rows = compared.select(shown, label or None, other_label or None)
+    pages = max(1, -(-rows.num_rows // PER_PAGE))
+    number = min(number, pages)
+    return page(
+        request,
+        "comparison.html",
+        title=f"{image_set} {day}: two models",
+        image_set=image_set,
+        other=other,
+        day=day,
+        quarantined=read_quarantine(workspace, image_set, day).num_rows,
+        labelled=one,
+        beside=beside,
+        others=_beside(workspace, image_set, day),
+        compared=compared,
+        label=label,
+        other_label=other_label,
+        shown=shown,
+        found=rows.num_rows,
+        rows=compared.rows(rows.slice((number - 1) * PER_PAGE, PER_PAGE)),
+        number=number,
+        pages=pages,
         stamp=stamp(workspace.labels(image_set, day)),
     )
 
@@ -110,6 +150,7 @@ def show_quarantine(request: Request, image_set: str, day: date, reason: str = "
         image_set=image_set,
         day=day,
         labelled=len(read_day(workspace, image_set, day)),
+        others=_beside(workspace, image_set, day),
         quarantined=every.num_rows,
         reasons=reasons,
         reason=reason,
@@ -149,8 +190,15 @@ def give_thumbnail(image_set: str, day: date, name: str, size: int = SIZES[0]) -
 
 
 def _pictures(workspace: Workspace, image_set: str, day: date) -> Path:
-    """Gives the folder of the images of a day; a sample has none of its own."""
-    folder = workspace.image_set(image_set, day)
-    if not folder.exists() and image_set.endswith(_SAMPLE):
-        return workspace.image_set(image_set.removesuffix(_SAMPLE), day)
-    return folder
+    """Gives the folder of the images of a day; a sample or a variant has none of its own, and has those of its image set."""
+    names = [image_set]
+    while "-" in names[-1]:
+        names.append(names[-1].rpartition("-")[0])
+    folders = [workspace.image_set(name, day) for name in names if name]
+    return next((folder for folder in folders if folder.exists()), folders[0])
+
+
+def _beside(workspace: Workspace, image_set: str, day: date) -> list[str]:
+    """Names the other labellings of the same images: variants and samples of an image set, and the image set itself."""
+    known = [name for name, days in image_sets(workspace).items() if day in days and name != image_set]
+    return [name for name in known if name.startswith(f"{image_set}-") or image_set.startswith(f"{name}-")]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import InvalidArgumentError, ModelNotFoundError
-from jobs.labelling.plan import RunOfADay, choose_day, choose_model, plan_labelling
+from jobs.labelling.plan import RunOfADay, choose_day, choose_model, plan_labelling, published_name
 from jobs.registry.champions import set_champion
 from jobs.registry.versions import find_version, register
 from jobs.workspace import Workspace
@@ -105,10 +105,28 @@ def test_a_policy_and_a_version_that_do_not_go_together_are_refused(
         version_of(workspace, policy, pinned, 1)
 
 
-def test_a_sample_never_takes_the_place_of_a_whole_day(workspace: Workspace) -> None:
-    version = find_version("digits", 1, workspace)
-    day, until = date(2026, 3, 1), datetime(2026, 3, 2, 5, tzinfo=UTC)
-    whole = plan_labelling("photos", day, version, "pinned", until, None, workspace)
-    part = plan_labelling("photos", day, version, "pinned", until, 100, workspace)
-    assert (whole.published_as, part.published_as) == ("photos", "photos-sample")
-    assert whole.images == part.images == str(workspace.root / "image_sets/photos/ds=2026-03-01")
+@pytest.mark.parametrize(
+    ("variant", "sample", "name"),
+    [
+        (None, None, "photos"),
+        (None, 100, "photos-sample"),
+        ("challenger", None, "photos-challenger"),
+        ("challenger", 100, "photos-challenger-sample"),
+    ],
+)
+def test_neither_a_sample_nor_a_variant_takes_the_place_of_a_day(
+    workspace: Workspace, variant: str | None, sample: int | None, name: str
+) -> None:
+    assert published_name("photos", variant, sample, workspace) == name
+    plan = plan_labelling(
+        "photos", date(2026, 3, 1), find_version("digits", 1, workspace), "pinned", datetime(2026, 3, 2, 5, tzinfo=UTC), name,
+        workspace,
+    )  # fmt: skip
+    assert plan.images == str(workspace.root / "image_sets/photos/ds=2026-03-01")
+
+
+def test_a_variant_is_never_taken_for_another_image_set(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path)
+    workspace.image_set("photos-night", date(2026, 3, 1)).mkdir(parents=True)
+    with pytest.raises(InvalidArgumentError, match=r"photos-night: .*; accepted: another variant than 'night'"):
+        published_name("photos", "night", None, workspace)

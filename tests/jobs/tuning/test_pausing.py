@@ -21,7 +21,14 @@ def samples() -> tuple[Samples, Samples]:
 
 
 ALL_AT_ONCE = POINT.model_copy(
-    update={"batch_normalization": True, "schedule": "cosine", "shift": 0.1, "rotation": 10.0, "zoom": 0.1}
+    update={
+        "batch_normalization": True,
+        "schedule": "cosine",
+        "ema_momentum": 0.9,
+        "shift": 0.1,
+        "rotation": 10.0,
+        "zoom": 0.1,
+    }
 )
 
 
@@ -113,3 +120,37 @@ def test_trials_that_share_a_compiled_network_learn_as_if_each_had_its_own(
         alone.append(curve(number, rate))
     assert shared == alone
     assert shared[0] == shared[3] != shared[1]
+
+
+def test_an_average_of_the_weights_is_scored_and_kept_while_training_goes_on_with_the_weights(
+    tmp_path: Path, samples: tuple[Samples, Samples]
+) -> None:
+    one_step_an_epoch = POINT.model_copy(update={"batch_size": 300})
+    steps = run(tmp_path / "plain", samples, 1, 2, 3, point=one_step_an_epoch)
+    averaged = run(
+        tmp_path / "averaged", samples, 1, 2, 3, point=one_step_an_epoch.model_copy(update={"ema_momentum": 0.75})
+    )
+    for one, other in zip(steps, averaged, strict=True):
+        assert one.curve[-1].training_loss == other.curve[-1].training_loss
+    assert steps[-1].curve[-1].validation_loss != averaged[-1].curve[-1].validation_loss
+    expected = network_weights(tmp_path / "steps-1", samples, one_step_an_epoch, 1)
+    for epochs in (2, 3, 4):
+        at = network_weights(tmp_path / f"steps-{epochs}", samples, one_step_an_epoch, epochs)
+        expected = [0.75 * average + 0.25 * weight for average, weight in zip(expected, at, strict=True)]
+    kept = [value for name, value in arrays(checkpoint_path(tmp_path / "averaged", 0, 4)) if name.startswith("weights")]
+    for part, wanted in zip(kept, expected, strict=True):
+        np.testing.assert_allclose(part, wanted, rtol=0, atol=1e-6)
+
+
+def arrays(path: Path) -> list[tuple[str, np.ndarray]]:
+    with np.load(path) as content:
+        return [(name, content[name]) for name in sorted(content.files)]
+
+
+def network_weights(
+    folder: Path, samples: tuple[Samples, Samples], point: Hyperparameters, epochs: int
+) -> list[np.ndarray]:
+    """Gives the weights after so many epochs of a training whose average is not kept."""
+    description = ModelDescription("cnn", (8, 8, 1), 10, 4, 7, folder)
+    run_trial(TrialSpecification(0, point, 0, epochs), description, *samples, 1, "0@host")
+    return [value for name, value in arrays(checkpoint_path(folder, 0, epochs)) if name.startswith("weights")]

@@ -17,6 +17,7 @@ from jobs.labelling.destination import Destination
 from jobs.labelling.part_files import write_part
 from jobs.labelling.partition import PartFiles
 from jobs.labelling.publish import publish, stage
+from jobs.labelling.reading import Wanted, read_day
 from jobs.labelling.schema import (
     LabelledImage,
     ModelStamp,
@@ -180,7 +181,10 @@ def stamp_of(version: ModelVersion) -> ModelStamp:
 
 
 def fill(workspace: Workspace, days: int = 12) -> list[ModelVersion]:
-    """Four versions, of which the gate has refused the third, their studies, and some days that the champions labelled."""
+    """Four versions, of which the gate has refused the third, their studies, and some days that the champions labelled.
+
+    The last day was labelled by the refused version too, beside its labels.
+    """
     dataset = prepare(EXPERIMENT, workspace)
     grid = EXPERIMENT.search.grid(EXPERIMENT.default)
     versions = []
@@ -194,4 +198,16 @@ def fill(workspace: Workspace, days: int = 12) -> list[ModelVersion]:
         model = stamp_of(versions[0 if offset < 3 else 1 if offset < 9 else 3])
         day = BEGAN.date() + timedelta(days=offset)
         add_day(workspace, "digits", day, model, 100 + 5 * offset, 3 + 2 * offset % 7, 8 - offset // 2)
+    add_variant(workspace, "digits", "challenger", day, stamp_of(versions[2]))
     return versions
+
+
+def add_variant(workspace: Workspace, image_set: str, variant: str, day: date, model: ModelStamp) -> None:
+    """Publishes the labels that another version gives to a day, beside those it has: each ninth is another digit."""
+    rows = read_day(workspace, image_set, day)
+    labelled = []
+    for number, row in enumerate(rows.rows(rows.select(Wanted(order="name")))):
+        label = str((int(row.label) + 3) % 10) if number % 9 == 0 else row.label
+        at = datetime(day.year, day.month, day.day, 9, tzinfo=UTC) + timedelta(days=1)
+        labelled.append(LabelledImage(row.image, (ScoredLabel(label, 0.9 * row.score),), row.width, row.height, at))
+    publish_day(workspace, f"{image_set}-{variant}", day, model, labelled, [])

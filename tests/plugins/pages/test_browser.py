@@ -18,7 +18,7 @@ pytestmark = pytest.mark.stack
 DAY = "/days/digits/2026-03-12"
 STUDY = "/studies/digits-scheduled__2026-03-10T01-00-00-00-00"
 PAGES = ["/", "/models/digits", "/models/digits/versions/4", "/studies", STUDY, "/days", "/days/digits", DAY]
-PAGES += [f"{DAY}/quarantine"]
+PAGES += [f"{DAY}/quarantine", f"{DAY}/comparison/digits-challenger"]
 
 Open = Callable[..., "Page"]
 
@@ -30,7 +30,7 @@ def open_page(server: Server, browser: "Browser") -> Iterator[Open]:
 
     def opened(path: str, user: str = "viewer", width: int = 1280, theme: str = "light", gone: bool = False) -> "Page":
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         contexts.append(context)
         context.add_cookies([{"name": "_token", "value": server.token(user), "url": server.url}])
         page = context.new_page()

@@ -112,6 +112,29 @@ def test_the_gallery_comes_in_pages_that_hold_each_image_once(viewer: httpx.Clie
     assert images_in(viewer.get(DAY, params={"page": 999})) == pages[2]
 
 
+def test_two_models_are_compared_on_the_same_day_where_they_disagree_first(viewer: httpx.Client) -> None:
+    address = f"{DAY}/comparison/digits-challenger"
+    assert f'href="/atoll{address}"' in viewer.get(DAY).text
+    answer = viewer.get(address)
+    shown = text_of(answer)
+    assert "155 images that both labelled 18 different labels 11.6 %" in shown
+    assert "digits-challenger digits 3" in shown
+    cards = re.findall(r"<strong>(\d)</strong>", answer.text)
+    assert len(cards) == 2 * 18
+    assert all((int(one) + 3) % 10 == int(other) for one, other in zip(cards[::2], cards[1::2], strict=True))
+    everything = re.findall(r"<strong>(\d)</strong>", viewer.get(address, params={"shown": "all"}).text)
+    assert everything[:36] == cards
+    assert len(everything) == 2 * 60
+    one_change = viewer.get(address, params={"label": cards[0], "other_label": cards[1]})
+    assert set(re.findall(r"<strong>(\d)</strong>", one_change.text)) == {cards[0], cards[1]}
+
+
+def test_the_pictures_of_a_variant_are_those_of_its_image_set(viewer: httpx.Client) -> None:
+    name = images_in(viewer.get("/days/digits-challenger/2026-03-12"))[0]
+    picture = viewer.get("/days/digits-challenger/2026-03-12/thumbnail", params={"name": name})
+    assert picture.headers["content-type"].startswith("image/")
+
+
 def test_the_gallery_is_filtered_by_label_and_by_score(viewer: httpx.Client) -> None:
     answer = viewer.get(DAY, params={"label": "3", "lowest": "0.9", "order": "most"})
     cards = re.findall(r"<strong>(\w+)</strong><span class=\"score\">([\d.]+) %", answer.text)
