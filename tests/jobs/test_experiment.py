@@ -78,12 +78,12 @@ def test_a_valid_experiment_says_what_was_written(tmp_path: Path) -> None:
         (
             "default.speed",
             1,
-            "mine.yaml: default.speed: unknown field; accepted: batch_normalization, batch_size, dropout, layers, ",
+            "mine.yaml: default.speed: unknown field; accepted: batch_normalization, batch_size, dropout, ",
         ),
         (
             "search.speed",
             [1],
-            "mine.yaml: search.speed: unknown field; accepted: batch_normalization, batch_size, dropout, layers, ",
+            "mine.yaml: search.speed: unknown field; accepted: batch_normalization, batch_size, dropout, ",
         ),
         ("model", "rnn", "mine.yaml: model: 'rnn'; accepted: mlp, cnn, head, or a function of your own"),
         ("strategy", "luck", "mine.yaml: strategy: 'luck': input should be 'grid', 'sparse' or 'tpe'"),
