@@ -69,13 +69,14 @@ def test_standardisation_is_that_of_the_training_split_alone_and_is_kept_with_th
     assert right == pytest.approx(outcomes[0].validation_accuracy, abs=1e-6)
 
 
-def test_a_head_goes_on_from_its_checkpoint_as_if_it_had_never_paused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("point", [POINT, POINT.model_copy(update={"ema_momentum": 0.5})])
+def test_a_head_goes_on_from_its_checkpoint_as_if_it_had_never_paused(tmp_path: Path, point: Hyperparameters) -> None:
     train, held = features(200), features(60, seed=1)
     final = []
     for name, parts in (("whole", [(0, 6)]), ("paused", [(0, 2), (2, 6)])):
         description = ModelDescription("head", (4,), 3, 6, 0, tmp_path / name, rungs=(2.0, 6.0))
         for done, until in parts:
-            assert not run_trial(TrialSpecification(0, POINT, done, until), description, train, held, 2, "here").reason
+            assert not run_trial(TrialSpecification(0, point, done, until), description, train, held, 2, "here").reason
         with np.load(checkpoint_path(tmp_path / name, 0, 6)) as left:
             final.append({key: left[key] for key in left.files})
     for key, value in final[0].items():
