@@ -6,129 +6,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from jobs.datasets.sources import ImageFeaturesSource, ImageFolderSource, Section, Seed, Source
 from jobs.errors import InvalidExperimentError
-from jobs.models.hyperparameters import REQUIRED, USED, Hyperparameters, Model, Scalar
+from jobs.models.hyperparameters import HEAD, REQUIRED, USED, Hyperparameters, Model, Scalar
 from jobs.tuning.search_space import Choice, Range, SearchSpace
 from jobs.workspace import REPOSITORY
 
 Strategy = Literal["grid", "sparse", "tpe"]
 """`grid`: every combination. `sparse`: points that cover the space evenly. `tpe`: each proposed from the scores so far."""
 
-Fraction = Annotated[float, Field(gt=0, lt=1)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
-MNIST_MIRRORS = (
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-)
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Split(_Section):
-    """Shares of the samples in each split, each above 0 and below 1; what is left over is in none.
-
-    Attributes:
-        train: Share that trials train on.
-        validation: Share that trials are compared on.
-        test: Share read once, after the choice; None where the source publishes a test split of its own.
-    """
-
-    train: Fraction
-    validation: Fraction
-    test: Fraction | None = None
-
-    @model_validator(mode="after")
-    def _fits_in_one(self) -> Self:
-        total = self.train + self.validation + (self.test or 0)
-        if total > 1 + 1e-9:
-            raise ValueError(f"the shares sum to {total:g}; accepted: at most 1")
-        return self
-
-
-class DigitsSource(_Section):
-    """scikit-learn's digits: 1,797 grey images of 8x8 pixels, ten classes; embedded in the library."""
-
-    source: Literal["digits"]
-    split: Split = Split(train=0.6, validation=0.15, test=0.15)
-    seed: Seed = 0
-
-    @model_validator(mode="after")
-    def _has_a_test_share(self) -> Self:
-        if self.split.test is None:
-            raise ValueError("split.test is missing: the digits have no test split of their own")
-        return self
-
-
-class MnistSource(_Section):
-    """MNIST in its IDX files: 60,000 training and 10,000 test images of 28x28 grey pixels, ten classes.
-
-    Attributes:
-        folder: Folder with the four IDX files, gzipped or not; None downloads them once from `mirrors`.
-        mirrors: Addresses tried in turn, each ending in `/`.
-    """
-
-    source: Literal["mnist"]
-    folder: Path | None = None
-    mirrors: tuple[str, ...] = MNIST_MIRRORS
-    split: Split = Split(train=0.9, validation=0.1)
-    seed: Seed = 0
-
-    @model_validator(mode="after")
-    def _keeps_the_published_test_split(self) -> Self:
-        if self.split.test is not None:
-            raise ValueError(
-                f"split.test: {self.split.test:g} is not used; accepted: leave it out, MNIST publishes its own"
-            )
-        return self
-
-
-class ImageFolderSource(_Section):
-    """A folder of images: one sub-folder per class, which is named by it.
-
-    Attributes:
-        folder: The folder, which every executor mounts. From a file, it is relative to the file's folder.
-        image_size: Height and width in pixels that every image is resized to (bilinear), 1 to 4096 each.
-        channels: 1 for grey, 3 for colour.
-        split: Shares of the different images of each class.
-        max_quarantined: Share of the images that may turn out unusable, 0 to below 1; None accepts any.
-        max_megapixels: An image of more pixels, in millions, is not decoded.
-        max_megabytes: A file of more bytes, in millions, is not decoded.
-    """
-
-    source: Literal["image_folder"]
-    folder: Path
-    image_size: tuple[Annotated[int, Field(ge=1, le=4096)], Annotated[int, Field(ge=1, le=4096)]]
-    channels: Literal[1, 3] = 3
-    split: Split = Split(train=0.7, validation=0.15, test=0.15)
-    seed: Seed = 0
-    max_quarantined: Annotated[float, Field(ge=0, lt=1)] | None = None
-    max_megapixels: Annotated[float, Field(gt=0)] = 40
-    max_megabytes: Annotated[float, Field(gt=0)] = 50
-
-    @model_validator(mode="after")
-    def _has_a_test_share(self) -> Self:
-        if self.split.test is None:
-            raise ValueError("split.test is missing: a folder of images has no test split of its own")
-        return self
-
-    @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels."""
-        return (*self.image_size, self.channels)
-
-    @property
-    def shares(self) -> tuple[float, float, float]:
-        """Of train, validation and test."""
-        return self.split.train, self.split.validation, self.split.test or 0.0
-
-
-class Budget(_Section):
+class Budget(Section):
     """How much a study may spend.
 
     Attributes:
@@ -146,7 +37,7 @@ class Budget(_Section):
     target: Annotated[float, Field(gt=0, le=1)] | None = None
 
 
-class EarlyStopping(_Section):
+class EarlyStopping(Section):
     """Asynchronous successive halving: trials pause at rungs, and only the best go on.
 
     Attributes:
@@ -158,7 +49,7 @@ class EarlyStopping(_Section):
     reduction: Annotated[int, Field(ge=2, le=100)] = 2
 
 
-class Finalists(_Section):
+class Finalists(Section):
     """The best trials, trained again with other seeds before one of them wins by its mean.
 
     Attributes:
@@ -170,13 +61,13 @@ class Finalists(_Section):
     seeds: Annotated[int, Field(ge=2, le=100)] = 3
 
 
-class Experiment(_Section):
+class Experiment(Section):
     """One experiment, as its YAML file says it.
 
     Attributes:
         name: Name of the experiment, of its file and of its model in the registry.
         dataset: What to learn from.
-        model: `mlp`, `cnn`, or a function of the user's own as `package.module:function`.
+        model: `mlp`, `cnn`, `head`, or a function of the user's own as `package.module:function`.
         code: Files and folders with that function, which executors are given: packages, modules (`.py`) or archives (`.zip`).
             From a file, they are relative to its folder.
         strategy: How points of the search space are chosen.
@@ -190,7 +81,7 @@ class Experiment(_Section):
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-    dataset: Annotated[DigitsSource | MnistSource | ImageFolderSource, Field(discriminator="source")]
+    dataset: Source
     model: Model
     code: tuple[Path, ...] = ()
     strategy: Strategy = "grid"
@@ -221,6 +112,20 @@ class Experiment(_Section):
         return content
 
     @model_validator(mode="after")
+    def _model_suits_the_data_set(self) -> Self:
+        features = isinstance(self.dataset, ImageFeaturesSource)
+        if features and self.model != HEAD:
+            raise ValueError(
+                f"model: {self.model!r} learns from pixels, and dataset.source image_features gives features; accepted: {HEAD}"
+            )
+        if self.model == HEAD and not features:
+            raise ValueError(
+                f"model: {HEAD!r} learns from features, and dataset.source {self.dataset.source} gives pixels; accepted: mlp, "
+                "cnn or a function of your own; or dataset.source: image_features"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _hyperparameters_suit_the_model(self) -> Self:
         if ":" in self.model:
             known = {*Hyperparameters.model_fields, *self.default.own()}
@@ -228,7 +133,7 @@ class Experiment(_Section):
                 if name not in known:
                     raise ValueError(f"search.{name}: has no default; accepted: a value in default.{name} as well")
             return self
-        for name in sorted(REQUIRED - self.default.model_fields_set):
+        for name in sorted(REQUIRED[self.model] - self.default.model_fields_set):
             raise ValueError(f"default.{name}: missing")
         if self.code:
             raise ValueError(f"code: not used by model {self.model}; accepted: leave it out, or a model of your own")
@@ -335,9 +240,8 @@ def load_experiment(path: Path) -> Experiment:
             f"{path.parent.resolve()}"
         )
     dataset = experiment.dataset
-    if isinstance(dataset, ImageFolderSource):
-        folder = (path.parent / dataset.folder.expanduser()).resolve()
-        dataset = dataset.model_copy(update={"folder": folder})
+    if isinstance(dataset, ImageFolderSource | ImageFeaturesSource):
+        dataset = dataset.seen_from(path.parent)
     return experiment.model_copy(update={"code": code, "dataset": dataset})
 
 
@@ -356,7 +260,7 @@ class _StrictLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-_TAGS = {"values", "range", "digits", "mnist", "image_folder"}
+_TAGS = {"values", "range", "digits", "mnist", "image_folder", "image_features"}
 _FORMS: dict[str, type[BaseModel]] = {"values": Choice, "range": Range}
 """Union members that pydantic puts into a field's path; no user wrote them."""
 

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from jobs.datasets.sources import Seed
 from jobs.errors import InvalidArgumentError
-from jobs.experiment import EarlyStopping, Experiment, Finalists, Seed, Strategy
+from jobs.experiment import EarlyStopping, Experiment, Finalists, Strategy
 
 MOST_TRIALS = 100_000
 MOST_EPOCHS = 10_000

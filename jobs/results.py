@@ -34,7 +34,10 @@ class PreparedDataset(Result):
     fingerprint: str
     folder: str
     classes: list[str]
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, int, int] | None
+    """None where the data set holds features instead of pixels."""
+    features: int | None = None
+    """How many of each image; None where the data set holds pixels."""
     train: int
     validation: int
     test: int

@@ -7,8 +7,9 @@ import pytest
 
 from jobs import label_images
 from jobs.datasets.class_folders import list_class_folders
+from jobs.datasets.sources import ImageFeaturesSource, ImageFolderSource
 from jobs.errors import InvalidDatasetError, InvalidExperimentError
-from jobs.experiment import ImageFolderSource, load_experiment
+from jobs.experiment import load_experiment
 from jobs.results import QuarantineReason
 from jobs.workspace import REPOSITORY
 
@@ -56,6 +57,22 @@ def test_images_of_ones_own_are_laid_out_and_named_as_the_page_shows_and_its_mis
     with pytest.raises(InvalidDatasetError) as mistake:
         list_class_folders(source.folder)
     assert str(mistake.value).replace(str(tmp_path), "/data") in section
+
+
+def test_a_head_on_features_is_described_by_a_valid_experiment_that_repeats_no_point(tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs" / "adding-an-experiment.md").read_text()
+    section = text.partition("## A head on features")[2].partition("\n## ")[0]
+    found = re.search(r"```yaml\n(.*?)```", section, re.DOTALL)
+    assert found
+    path = tmp_path / "experiments" / "flowers_head.yaml"
+    path.parent.mkdir()
+    path.write_text(found[1])
+    experiment = load_experiment(path)
+    source = experiment.dataset
+    assert isinstance(source, ImageFeaturesSource)
+    assert source.folder == tmp_path / "flowers"
+    assert source.graph == tmp_path / "graphs" / "classify_image_graph_def.pb"
+    assert len(experiment.search.grid(experiment.default)) == 3 * (1 + 2) + 1
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/airflow.md"])

@@ -1,4 +1,4 @@
-"""The Spark tasks that read a folder of images: paths go to the executors, digests and places of pixels come back."""
+"""The Spark tasks that read a folder of images: paths go to the executors, digests and the names of shards come back."""
 
 import hashlib
 import stat
@@ -39,10 +39,11 @@ class Quarantined:
 
 @dataclass(frozen=True)
 class Shard:
-    """The pixels of one finished task, as they lie in its file, and what became of each of its images.
+    """What one finished task took from its images, as it lies in its file, and what became of each of them.
 
     Attributes:
-        file: Name of the file: uint8, one image after another, only those that could be decoded.
+        file: Name of the file: pixels, uint8, or features, float32, of one image after another, only of those that could be
+            decoded.
         outcomes: For each image of the partition the digest of its bytes, or why it cannot be used.
     """
 
@@ -64,10 +65,10 @@ class HashPartition:
         """Reads the files, never whole into memory."""
         for name in names:
             try:
-                with _open(self.root / name) as file:
+                with open_regular(self.root / name) as file:
                     yield hashlib.file_digest(file, "sha256").digest()
             except OSError as error:
-                yield _unread(error)
+                yield unread(error)
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class DecodePartition:
 
         use_cores(self.cores)
         outcomes: list[bytes | Quarantined] = []
-        file = self.shards / _shard_name()
+        file = self.shards / shard_name()
         with file.open("wb") as shard:
             for outcome in self._decoded(names):
                 if isinstance(outcome, Quarantined):
@@ -131,7 +132,7 @@ class DecodePartition:
         from jobs.datasets.decoding import decode_image
 
         try:
-            with _open(self.root / name) as file:
+            with open_regular(self.root / name) as file:
                 encoded = file.read(self.limits.bytes + 1)
             header = check_image(encoded, self.limits)
             with budget.reserve(header.stored.pixels):
@@ -139,21 +140,28 @@ class DecodePartition:
         except ImageRejectedError as rejected:
             return Quarantined(rejected.reason, rejected.detail)
         except OSError as error:
-            return _unread(error)
+            return unread(error)
 
 
-def _open(path: Path) -> BufferedReader:
+def open_regular(path: Path) -> BufferedReader:
+    """Opens a file for reading.
+
+    Raises:
+        OSError: It cannot be opened, or is no regular file.
+    """
     # A pipe or a device would be waited for without end.
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError(0, "not a regular file")
     return path.open("rb")
 
 
-def _unread(error: OSError) -> Quarantined:
+def unread(error: OSError) -> Quarantined:
+    """Says why a file could not be read."""
     return Quarantined("fetch_failed", f"{type(error).__name__}: {error.strerror or error}")
 
 
-def _shard_name() -> str:
+def shard_name() -> str:
+    """Names the file of this attempt at this partition."""
     from pyspark import TaskContext
 
     task = TaskContext.get()

@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from jobs.datasets.class_folders import ClassFolders, list_class_folders, named, printable
 from jobs.datasets.content_splits import split_by_content
 from jobs.datasets.dataset import SPLITS, Dataset, open_dataset, write_manifest
+from jobs.datasets.extraction import Extraction, Extractor, FolderSource, Outcomes
 from jobs.datasets.folder_report import IMAGES_FILE, QUARANTINE_FILE, check_share, images_table, quarantine_table
-from jobs.datasets.folder_tasks import DecodePartition, HashPartition, Quarantined, Shard
+from jobs.datasets.folder_tasks import HashPartition, Quarantined, Shard
 from jobs.datasets.split_file import split_file
 from jobs.datasets.splits import SplitIndices
 from jobs.errors import InvalidDatasetError
-from jobs.experiment import ImageFolderSource
 from jobs.files import staged_folder, write_atomically
-from jobs.labelling.header import ImageLimits
 from jobs.labelling.progress import logged_progress
 from jobs.spark import ExecutorLayout, executor_count, spark_application
 from jobs.workspace import Workspace
@@ -34,21 +33,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("atoll")
 
-_FORMAT = b"atoll image folder 1"  # change it when the same files are to give other pixels
 _PER_PARTITION = 256  # images; small enough to see progress, and a task costs some 50 ms on top of them
 
-Outcomes = list[bytes | Quarantined]
-"""For each listed image the digest of its bytes, or why it cannot be used."""
 
-
-def prepare_image_folder(name: str, source: ImageFolderSource, workspace: Workspace) -> tuple[Dataset, Path, bool]:
+def prepare_image_folder(name: str, extraction: Extraction, workspace: Workspace) -> tuple[Dataset, Path, bool]:
     """Lists the images, takes their digests on the executors, and decodes them there unless the data set is there already.
 
     The driver holds names and digests, never the pixels of more than one image.
 
     Args:
         name: Name of the experiment.
-        source: Which folder, what to make of its images, and how to split them.
+        extraction: What to take from the images of which folder.
         workspace: Where the data set goes; every executor mounts it.
 
     Returns:
@@ -57,16 +52,18 @@ def prepare_image_folder(name: str, source: ImageFolderSource, workspace: Worksp
     Raises:
         InvalidDatasetError: The folder does not hold classes, more images than accepted cannot be used, or a class has too
             few that can.
+        InvalidGraphError: The graph that is to give features cannot.
         SparkUnavailableError: The cluster gives no executor.
     """
+    source = extraction.source
     listed = list_class_folders(source.folder.expanduser().resolve())
     log.info("%s: %d files in %d classes", listed.root, len(listed.names), len(listed.classes))
     if listed.beside:
         log.info("not used, since they lie in no class: %s", named(listed.beside))
     with spark_application(f"prepare {name}") as (context, layout):
         names = context.parallelize(listed.names, _partitions(listed, executor_count(context, layout)))
-        digests: Outcomes = names.mapPartitions(HashPartition(listed.root)).collect()
-        folder = workspace.dataset(name, fingerprint(source, listed, digests))
+        digests: list[bytes | Quarantined] = names.mapPartitions(HashPartition(listed.root)).collect()
+        folder = workspace.dataset(name, fingerprint(extraction, listed, digests))
         _split(listed, digests, source)  # a class that is too small is told before anything is decoded
         with _alone(folder):
             reused = folder.is_dir()
@@ -74,17 +71,19 @@ def prepare_image_folder(name: str, source: ImageFolderSource, workspace: Worksp
                 dataset = open_dataset(folder)
                 check_share(dataset.quarantined, len(listed.names), source.max_quarantined, folder / QUARANTINE_FILE)
             else:
-                dataset = _write(context, layout, listed, digests, source, folder)
+                extractor = extraction.start(context, layout, len(listed.names))
+                dataset = _write(context, layout, listed, digests, source, extractor, folder)
     if dataset.quarantined:
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(dataset.quarantined.items()))
         log.warning("of %d images some cannot be used: %s; see %s", len(listed.names), counts, folder / QUARANTINE_FILE)
     return dataset, folder, reused
 
 
-def fingerprint(source: ImageFolderSource, listed: ClassFolders, digests: Outcomes) -> str:
+def fingerprint(extraction: Extraction, listed: ClassFolders, digests: Outcomes) -> str:
     """Computes the fingerprint: sha256 over names and contents of all files and what is made of them, 16 digits of it."""
-    digest = hashlib.sha256(_FORMAT)
-    said = (source.image_shape, source.shares, source.seed, source.max_megapixels, source.max_megabytes, listed.classes)
+    source, (form, taken) = extraction.source, extraction.said
+    digest = hashlib.sha256(form)
+    said = (taken, source.shares, source.seed, source.max_megapixels, source.max_megabytes, listed.classes)
     digest.update(repr(said).encode())
     for name, content in zip(listed.names, digests, strict=True):
         path = name.encode("utf-8", "surrogateescape")
@@ -106,14 +105,14 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _write(
-    context: "SparkContext", layout: ExecutorLayout, listed: ClassFolders, digests: Outcomes, source: ImageFolderSource,
-    folder: Path,
+    context: "SparkContext", layout: ExecutorLayout, listed: ClassFolders, digests: Outcomes, source: FolderSource,
+    extractor: Extractor, folder: Path,
 ) -> Dataset:  # fmt: skip
     """Decodes into shards, splits, and puts the splits together; all of it appears at once, or nothing."""
     with staged_folder(folder) as staged:
         shards = staged / "shards"
         shards.mkdir()
-        done = _decode(context, layout, listed, source, shards)
+        done = _extract(context, layout, listed, extractor, shards)
         outcomes = _settled(listed, digests, [outcome for shard in done for outcome in shard.outcomes])
         report = quarantine_table(listed, outcomes)
         quarantined: dict[str, int] = dict(
@@ -127,23 +126,21 @@ def _write(
             splits = _split(listed, outcomes, source)
         except InvalidDatasetError as error:  # there were enough before they were decoded
             raise InvalidDatasetError(f"{error}; what cannot be used is in {apart}") from None
-        _join(shards, done, outcomes, splits, np.array(listed.labels, np.int64), source.image_shape, staged)
+        _join(shards, done, outcomes, splits, np.array(listed.labels, np.int64), extractor, staged)
         shutil.rmtree(shards)
         (staged / QUARANTINE_FILE).write_text(report, encoding="utf-8")
         (staged / IMAGES_FILE).write_text(images_table(listed, outcomes, splits), encoding="utf-8")
-        dataset = write_manifest(
-            staged, folder.parent.name, folder.name, listed.classes, source.image_shape, splits, quarantined
-        )
+        kept = extractor.finish(staged, listed, outcomes, splits)
+        dataset = write_manifest(staged, folder.parent.name, folder.name, listed.classes, kept, splits, quarantined)
     apart.unlink(missing_ok=True)
     return dataset
 
 
-def _decode(
-    context: "SparkContext", layout: ExecutorLayout, listed: ClassFolders, source: ImageFolderSource, shards: Path
+def _extract(
+    context: "SparkContext", layout: ExecutorLayout, listed: ClassFolders, extractor: Extractor, shards: Path
 ) -> list[Shard]:
     done, quarantined = context.accumulator(0), context.accumulator(0)
-    limits = ImageLimits(source.max_megapixels, source.max_megabytes)
-    task = DecodePartition(listed.root, source.image_shape, limits, layout.cores, shards, done, quarantined)
+    task = extractor.task(listed.root, shards, done, quarantined)
     partitions = _partitions(listed, executor_count(context, layout))
     with logged_progress(len(listed.names), lambda: done.value, lambda: quarantined.value):
         try:
@@ -159,7 +156,7 @@ def _partitions(listed: ClassFolders, executors: int) -> int:
     return min(len(listed.names), max(executors, -(-len(listed.names) // _PER_PARTITION)))
 
 
-def _settled(listed: ClassFolders, digests: Outcomes, decoded: Outcomes) -> Outcomes:
+def _settled(listed: ClassFolders, digests: Outcomes, decoded: Outcomes) -> list[bytes | Quarantined]:
     """Puts the images aside that lie in two classes, and checks that no file has changed since its digest was taken.
 
     Raises:
@@ -169,7 +166,7 @@ def _settled(listed: ClassFolders, digests: Outcomes, decoded: Outcomes) -> Outc
     for digest, label in zip(digests, listed.labels, strict=True):
         if isinstance(digest, bytes):
             labels.setdefault(digest, set()).add(label)
-    settled: Outcomes = []
+    settled: list[bytes | Quarantined] = []
     for name, before, now in zip(listed.names, digests, decoded, strict=True):
         gone = isinstance(now, Quarantined) and now.reason == "fetch_failed"
         if isinstance(before, bytes) == gone or (isinstance(now, bytes) and now != before):
@@ -183,7 +180,7 @@ def _settled(listed: ClassFolders, digests: Outcomes, decoded: Outcomes) -> Outc
     return settled
 
 
-def _split(listed: ClassFolders, outcomes: Outcomes, source: ImageFolderSource) -> SplitIndices:
+def _split(listed: ClassFolders, outcomes: Outcomes, source: FolderSource) -> SplitIndices:
     """Splits the images that can be used; gives places in the list of all of them."""
     usable = np.array([place for place, outcome in enumerate(outcomes) if isinstance(outcome, bytes)], np.int64)
     splits = split_by_content(
@@ -198,22 +195,21 @@ def _split(listed: ClassFolders, outcomes: Outcomes, source: ImageFolderSource) 
 
 def _join(
     shards: Path, done: Sequence[Shard], outcomes: Outcomes, splits: SplitIndices, labels: NDArray[np.int64],
-    image_shape: tuple[int, int, int], staged: Path,
+    extractor: Extractor, staged: Path,
 ) -> None:  # fmt: skip
-    """Copies each image from its shard to the file of its split."""
-    size = int(np.prod(image_shape))
+    """Copies what was taken from each image from its shard to the file of its split."""
     with ExitStack() as open_files:
         target: dict[int, IO[bytes]] = {}
         for split in SPLITS:
             places = getattr(splits, split)
-            pixels = open_files.enter_context(split_file(staged / f"{split}.npz", image_shape, labels[places]))
-            target |= dict.fromkeys(places.tolist(), pixels)
+            inputs = open_files.enter_context(split_file(staged / f"{split}.npz", extractor.shape, labels[places]))
+            target |= dict.fromkeys(places.tolist(), inputs)
         place = 0
         for shard in done:
-            with (shards / shard.file).open("rb") as images:
+            with (shards / shard.file).open("rb") as taken:
                 for outcome in shard.outcomes:
                     if isinstance(outcome, bytes):
-                        image = images.read(size)
+                        sample = taken.read(extractor.size)
                         if place in target:
-                            target[place].write(image)
+                            target[place].write(sample)
                     place += 1

@@ -8,8 +8,9 @@ from jobs.datasets.dataset import Dataset, fingerprint, open_dataset, write_data
 from jobs.datasets.digits import read_digits
 from jobs.datasets.mnist import download_mnist, read_mnist
 from jobs.datasets.source_images import SourceImages
+from jobs.datasets.sources import DigitsSource, ImageFeaturesSource, ImageFolderSource, MnistSource
 from jobs.datasets.splits import split_samples
-from jobs.experiment import DigitsSource, Experiment, ImageFolderSource, MnistSource
+from jobs.experiment import Experiment
 from jobs.results import PreparedDataset
 from jobs.workspace import Workspace
 
@@ -21,12 +22,20 @@ def prepare(experiment: Experiment, workspace: Workspace) -> PreparedDataset:
 
     Raises:
         InvalidDatasetError: The source is missing, damaged, or too small for its splits.
+        InvalidGraphError: The source is a graph's features, and the graph cannot give them.
         SparkUnavailableError: The source is a folder of images, and the cluster gives no executor.
     """
     if isinstance(experiment.dataset, ImageFolderSource):
         from jobs.datasets.image_folder import prepare_image_folder
+        from jobs.datasets.pixel_extraction import PixelExtraction
 
-        return _result(*prepare_image_folder(experiment.name, experiment.dataset, workspace))
+        return _result(*prepare_image_folder(experiment.name, PixelExtraction(experiment.dataset), workspace))
+    if isinstance(experiment.dataset, ImageFeaturesSource):
+        from jobs.datasets.feature_extraction import FeatureExtraction
+        from jobs.datasets.image_folder import prepare_image_folder
+
+        extraction = FeatureExtraction.of(experiment.dataset, workspace)
+        return _result(*prepare_image_folder(experiment.name, extraction, workspace))
     source = read_source(experiment.dataset, workspace)
     source.check(f"dataset {experiment.dataset.source}")
     split = experiment.dataset.split
@@ -67,6 +76,7 @@ def _result(dataset: Dataset, folder: Path, reused: bool) -> PreparedDataset:
         folder=str(folder),
         classes=dataset.classes,
         image_shape=dataset.image_shape,
+        features=dataset.features.features if dataset.features else None,
         train=dataset.counts["train"],
         validation=dataset.counts["validation"],
         test=dataset.counts["test"],

@@ -1,4 +1,7 @@
-"""The file of a split: `images` and `labels` as an uncompressed `.npz`, written image by image, and mapped where it is read."""
+"""The file of a split: inputs and `labels` as an uncompressed `.npz`, written one by one, and mapped where it is read.
+
+The inputs are `images`, of bytes, or `features`, of floats.
+"""
 
 import io
 import mmap
@@ -8,7 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +19,9 @@ from numpy.typing import NDArray
 from jobs.errors import InvalidDatasetError
 
 ALIGNMENT = 64
-"""Bytes; a tensor can lie where the pixels lie only if their address is a multiple of it."""
+"""Bytes; a tensor can lie where the inputs lie only if their address is a multiple of it."""
+
+_KINDS: dict[str, np.dtype[Any]] = {"images": np.dtype(np.uint8), "features": np.dtype("<f4")}
 
 _LOCAL_HEADER = struct.Struct("<26xHH")  # of a zip's member (APPNOTE 4.3.7): lengths of its name and extra field
 # Python 3.11 has no name for it. Without it, Linux refuses to map a file that is larger than the memory for writing.
@@ -24,30 +29,33 @@ _MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000 if sys.platform == "linux
 
 
 @contextmanager
-def split_file(path: Path, image_shape: tuple[int, int, int], labels: NDArray[np.int64]) -> Iterator[IO[bytes]]:
-    """Gives a stream to write the pixels of a split into, so that the driver never holds them all.
+def split_file(path: Path, shape: tuple[int, ...], labels: NDArray[np.int64]) -> Iterator[IO[bytes]]:
+    """Gives a stream to write the inputs of a split into, so that the driver never holds them all.
 
     Args:
         path: The file to write; `numpy.load` reads it too.
-        image_shape: Height, width and channels.
-        labels: int64, shape (samples,); as many images must be written, uint8, one after another.
+        shape: Height, width and channels of an image, or how many features there are.
+        labels: int64, shape (samples,); as many images, uint8, or vectors of features, float32, must be written, one after
+            another.
     """
+    kind = "features" if len(shape) == 1 else "images"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
-        with archive.open("images.npy", "w", force_zip64=True) as images:
-            images.write(_header((len(labels), *image_shape), begins=_data_offset(path, archive)))
-            yield images
+        with archive.open(f"{kind}.npy", "w", force_zip64=True) as inputs:
+            inputs.write(_header(_KINDS[kind], (len(labels), *shape), begins=_data_offset(path, archive)))
+            yield inputs
         with archive.open("labels.npy", "w", force_zip64=True) as file:
             np.lib.format.write_array(file, labels)
 
 
-def map_split(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Maps the images of a split into memory, and reads its labels.
+def map_split(path: Path) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Maps the inputs of a split into memory, and reads its labels.
 
-    Pixels are read from the file when they are first used. All processes of a machine that map the file share them; what one
+    Inputs are read from the file when they are first used. All processes of a machine that map the file share them; what one
     writes into them, it alone sees.
 
     Returns:
-        Images, uint8 of shape (samples, height, width, channels), and labels, int64 of shape (samples,).
+        Images, uint8 of shape (samples, height, width, channels), or features, float32 of shape (samples, features); and
+        labels, int64 of shape (samples,).
 
     Raises:
         InvalidDatasetError: The file is missing or is none that `split_file` wrote.
@@ -55,7 +63,8 @@ def map_split(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     try:
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             labels: NDArray[np.int64] = np.lib.format.read_array(io.BytesIO(archive.read("labels.npy")))
-            member = archive.getinfo("images.npy")
+            kind = "features" if "features.npy" in archive.namelist() else "images"
+            member = archive.getinfo(f"{kind}.npy")
             file.seek(member.header_offset)
             name, extra = _LOCAL_HEADER.unpack(file.read(_LOCAL_HEADER.size))
             file.seek(name + extra, io.SEEK_CUR)
@@ -63,8 +72,8 @@ def map_split(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
             shape, _, _ = np.lib.format.read_array_header_1_0(file)
             private = mmap.MAP_PRIVATE | _MAP_NORESERVE
             pages = mmap.mmap(file.fileno(), 0, flags=private, prot=mmap.PROT_READ | mmap.PROT_WRITE)
-            images = np.frombuffer(pages, np.uint8, int(np.prod(shape)), file.tell())
-            return images.reshape(shape), labels
+            inputs = np.frombuffer(pages, _KINDS[kind], int(np.prod(shape)), file.tell())
+            return inputs.reshape(shape), labels
     except (OSError, KeyError, ValueError, struct.error, zipfile.BadZipFile) as error:
         what = error.strerror or str(error) if isinstance(error, OSError) else str(error)
         raise InvalidDatasetError(
@@ -79,10 +88,10 @@ def _data_offset(path: Path, archive: zipfile.ZipFile) -> int:
     return archive.fp.tell()
 
 
-def _header(shape: tuple[int, ...], begins: int) -> bytes:
+def _header(kind: np.dtype[Any], shape: tuple[int, ...], begins: int) -> bytes:
     """Writes the header of an array so that what follows it is aligned in the whole file."""
     written = io.BytesIO()
-    np.lib.format.write_array_header_1_0(written, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(written, {"descr": kind.str, "fortran_order": False, "shape": shape})
     header = written.getvalue()  # 6 bytes of magic, 2 of version, 2 of length, then text that spaces and a newline end
     spaces = -(begins + len(header)) % ALIGNMENT
     length = struct.pack("<H", len(header) - 10 + spaces)

@@ -23,17 +23,11 @@ from jobs.labelling.publish import Staged, discard, publish, seal, stage
 from jobs.labelling.request import LabellingRequest
 from jobs.labelling.sample import sample_positions
 from jobs.labelling.sources.image_set import ImageSet
-from jobs.models.graph_plan import DEFAULT_BATCH_SIZE, GraphPlan
+from jobs.models.graph_plan import GraphPlan, usual_batch_size
 from jobs.results import LabelledImageSet
 from jobs.spark import ExecutorLayout, executor_count, spark_application
 
 log = logging.getLogger("atoll")
-
-_THREADS_PER_CORE = 2
-"""Half of them wait for files while the others decode."""
-
-_WORTH_TRYING = 2000
-"""Images from which on it pays to try several batch sizes, which takes some seconds."""
 
 _LABELS_REPORTED = 100
 """In the result, which travels through Airflow's database."""
@@ -99,12 +93,11 @@ def _label(
     """Checks the graph in one task, then labels the images in others; gives images per second of the latter too."""
     broadcast = context.broadcast(model)
     checked = _check_graph(context, layout, model, broadcast, len(images), request)
-    settings = PipelineSettings(
-        limits=request.limits,
-        batch_size=checked.batch_size,
+    settings = PipelineSettings.on_cores(
+        layout.cores,
+        request.limits,
+        checked.batch_size,
         top_k=None if request.features else request.top_k,
-        threads=layout.cores * _THREADS_PER_CORE,
-        streams=layout.cores,
         reads_at_once=images.reading.at_once,
     )
     done, quarantined = context.accumulator(0), context.accumulator(0)
@@ -139,7 +132,7 @@ def _check_graph(
         request.output_tensor,
         request.pixel_format,
         layout.cores,
-        request.batch_size or (DEFAULT_BATCH_SIZE if images < _WORTH_TRYING else None),
+        request.batch_size or usual_batch_size(images),
         request.reduced_decoding,
     )
     checked: CheckedGraph | str

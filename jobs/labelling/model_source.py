@@ -22,11 +22,13 @@ class GraphOnDisk:
         labels: Names of its classes, one per line; with `synsets`, the map from classes to synsets; None where
             features are asked for.
         synsets: The other file of ImageNet's pair; None where there is none.
+        asked_by: The argument or field that names the graph, for messages.
     """
 
     graph: Path
     labels: Path | None
     synsets: Path | None = None
+    asked_by: str = "--graph"
 
     def load(self) -> BroadcastModel:
         """Reads all files; the model is named after the graph's.
@@ -36,7 +38,7 @@ class GraphOnDisk:
             InvalidGraphError: The graph's file is empty, or it is a SavedModel that cannot be frozen.
         """
         saved = is_saved_model(self.graph)
-        content = b"" if saved else _read(self.graph, "--graph")
+        content = b"" if saved else _read(self.graph, self.asked_by)
         labels = read_label_names(self.labels, self.synsets) if self.labels else LabelNames(())
         if saved:
             content = _frozen(self.graph)  # last, since it takes some seconds

@@ -6,7 +6,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_c
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,10 @@ from jobs.labelling.top_labels import top_labels
 
 if TYPE_CHECKING:
     from jobs.models.frozen_graph import FrozenGraph
+
+
+_THREADS_PER_CORE = 2
+"""Half of them wait for files while the others decode."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,13 @@ class PipelineSettings:
     threads: int
     streams: int
     reads_at_once: int | None = None
+
+    @classmethod
+    def on_cores(
+        cls, cores: int, limits: ImageLimits, batch_size: int, top_k: int | None, reads_at_once: int | None = None
+    ) -> Self:
+        """Gives the settings for an executor of so many cores."""
+        return cls(limits, batch_size, top_k, cores * _THREADS_PER_CORE, cores, reads_at_once)
 
     @property
     def readers(self) -> int:

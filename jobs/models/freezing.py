@@ -1,5 +1,6 @@
 """Freezing a trained network into one GraphDef that takes an encoded image and gives class probabilities."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ def freeze(network: "keras.Model", image_shape: tuple[int, int, int]) -> bytes:
         A serialised GraphDef whose input is `INPUT_TENSOR` and whose output is `OUTPUT_TENSOR`.
     """
     import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     height, width, channels = image_shape
 
@@ -34,13 +34,24 @@ def freeze(network: "keras.Model", image_shape: tuple[int, int, int]) -> bytes:
         images = tf.raw_ops.PlaceholderWithDefault(input=decoded, shape=(None, height, width, channels), name="images")
         return tf.nn.softmax(network(images / 255.0, training=False), name="softmax")
 
-    frozen = convert_variables_to_constants_v2(
-        tf.function(classify, input_signature=[tf.TensorSpec((), tf.string, name="contents")]).get_concrete_function()
-    )
-    graph = frozen.graph.as_graph_def()
+    graph = freeze_function(classify, tf.TensorSpec((), tf.string, name="contents"))
     _rename(graph, "contents", INPUT_TENSOR.removesuffix(":0"))
-    kept = tf.compat.v1.graph_util.extract_sub_graph(graph, [OUTPUT_TENSOR.removesuffix(":0")])
-    return bytes(kept.SerializeToString(deterministic=True))
+    return bytes(graph.SerializeToString(deterministic=True))
+
+
+def freeze_function(classify: "Callable[[tf.Tensor], tf.Tensor]", given: "tf.TensorSpec") -> "tf.compat.v1.GraphDef":
+    """Freezes a function into a GraphDef without variables that ends in `OUTPUT_TENSOR`.
+
+    Args:
+        classify: Ends in an operation of that name.
+        given: What it takes; its name is that of the placeholder.
+    """
+    import tensorflow as tf
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    function = tf.function(classify, input_signature=[given])
+    frozen = convert_variables_to_constants_v2(function.get_concrete_function())
+    return tf.compat.v1.graph_util.extract_sub_graph(frozen.graph.as_graph_def(), [OUTPUT_TENSOR.removesuffix(":0")])
 
 
 def decode_and_resize(contents: "bytes | tf.Tensor", image_shape: tuple[int, int, int]) -> "tf.Tensor":

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 DEFAULT_BATCH_SIZE = 8
 """Images that one core infers at once where nothing better is known: what they become stays in its cache."""
 
+_WORTH_TRYING = 2000
+"""Images from which on it pays to try several batch sizes, which takes some seconds."""
+
 
 @dataclass(frozen=True)
 class PixelFormat:
@@ -78,3 +81,8 @@ class GraphPlan:
             how = f"in batches from {self.cut_tensor} on"
         first = f"{self.pixels.tensor} as pixels" if self.pixels else self.input_tensor
         return f"{first} -> {self.output_tensor} ({self.classes} classes), {how}"
+
+
+def usual_batch_size(images: int) -> int | None:
+    """Gives the batch size for so few images that none is worth trying; None where several are."""
+    return DEFAULT_BATCH_SIZE if images < _WORTH_TRYING else None

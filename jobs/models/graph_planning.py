@@ -1,6 +1,7 @@
 """Working out how a frozen graph is run, by trying it. Importing this module imports TensorFlow."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -46,17 +47,11 @@ def plan_graph(
     Raises:
         InvalidGraphError: It is not a GraphDef, is not allowed, lacks a tensor, or fails on an ordinary JPEG.
     """
-    graph = read_graph(content)
-    output = find_output(graph, output_tensor)
-    pixels = find_pixel_input(graph, output, input_tensor, pixel_format or PixelFormat())
-    if pixels:
-        graph, input_tensor = with_decoder(graph, pixels)
-    encoded = find_input(graph, output, input_tensor)
-    whole = GraphPlan(hashlib.sha256(content).hexdigest(), encoded, output, None, 0, pixels=pixels)
+    graph, whole = find_ends(content, input_tensor, output_tensor, pixel_format or PixelFormat())
     samples = sample_jpegs()
     try:
         expected = _one_at_a_time(graph, whole, samples)
-        cuts = list(batchable_tensors(graph, infer_shapes(graph, encoded, output), encoded, output))
+        cuts = list(_batchable(graph, whole))
     except (*_FAILURES, ImageDecodeError) as error:
         raise InvalidGraphError(f"it cannot be run on an ordinary JPEG: {first_line(error)}") from None
     reason = "no tensor that all paths pass has a fixed shape"
@@ -67,6 +62,31 @@ def plan_graph(
             return plan
         reason = f"at {cut}, {problem}"
     return replace(whole, classes=expected.shape[1], unbatched_because=reason)
+
+
+def find_ends(
+    content: bytes, input_tensor: str | None, output_tensor: str | None, pixel_format: PixelFormat
+) -> tuple[Any, GraphPlan]:
+    """Finds what is fed and what is fetched, as `plan_graph` does, and tries nothing.
+
+    Returns:
+        The graph, with a decoder in front where it takes pixels; and a plan without a cut, whose classes are not known.
+
+    Raises:
+        InvalidGraphError: It is not a GraphDef, is not allowed, or lacks a tensor.
+    """
+    graph = read_graph(content)
+    output = find_output(graph, output_tensor)
+    pixels = find_pixel_input(graph, output, input_tensor, pixel_format)
+    if pixels:
+        graph, input_tensor = with_decoder(graph, pixels)
+    encoded = find_input(graph, output, input_tensor)
+    return graph, GraphPlan(hashlib.sha256(content).hexdigest(), encoded, output, None, 0, pixels=pixels)
+
+
+def _batchable(graph: Any, plan: GraphPlan) -> Iterator[str]:
+    inferred = infer_shapes(graph, plan.input_tensor, plan.output_tensor)
+    return batchable_tensors(graph, inferred, plan.input_tensor, plan.output_tensor)
 
 
 def _one_at_a_time(graph: Any, plan: GraphPlan, samples: list[bytes]) -> NDArray[np.float32]:

@@ -7,10 +7,11 @@ from google.protobuf.message import DecodeError
 
 from jobs.errors import InvalidGraphError
 from jobs.models.graph_operations import check_operations
+from jobs.models.removed_operations import replace_removed
 
 
 def read_graph(content: bytes) -> Any:
-    """Parses a GraphDef and checks its operations.
+    """Parses a GraphDef and checks its operations; those that TensorFlow has removed are replaced.
 
     Raises:
         InvalidGraphError: The bytes are not a GraphDef, or it holds an operation that is not allowed.
@@ -27,4 +28,5 @@ def read_graph(content: bytes) -> Any:
             f"no operations in its {len(content)} bytes; accepted: a binary GraphDef, not a SavedModel"
         )
     check_operations(graph)
+    replace_removed(graph)
     return graph

@@ -5,15 +5,19 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-BuiltIn = Literal["mlp", "cnn"]
-"""`mlp`: dense layers on the flattened image. `cnn`: blocks of convolutions with pooling, then dense layers."""
+BuiltIn = Literal["mlp", "cnn", "head"]
+"""`mlp`: dense layers on the flattened image. `cnn`: blocks of convolutions with pooling, then dense layers. `head`: dense
+layers on the features that a frozen graph gives of the image."""
+
+HEAD = "head"
+"""The only built-in model that learns from features, and only from them."""
 
 _OWN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
 def _known(model: str) -> str:
     if model not in get_args(BuiltIn) and not _OWN.fullmatch(model):
-        raise ValueError(f"{model!r}; accepted: mlp, cnn, or a function of your own as package.module:function")
+        raise ValueError(f"{model!r}; accepted: mlp, cnn, head, or a function of your own as package.module:function")
     return model
 
 
@@ -23,7 +27,7 @@ Model = Annotated[str, AfterValidator(_known)]
 Scalar = bool | int | float | str
 """A value of a hyperparameter."""
 
-Layers = Annotated[int, Field(ge=1, le=16)]
+Layers = Annotated[int, Field(ge=0, le=16)]
 Neurons = Annotated[int, Field(ge=1, le=16384)]
 LearningRate = Annotated[float, Field(gt=0, le=10)]
 BatchSize = Annotated[int, Field(ge=1, le=65536)]
@@ -43,11 +47,11 @@ class Hyperparameters(BaseModel):
     """The hyperparameters of one trial. A model of the user's own may have others besides.
 
     Attributes:
-        layers: Number of dense hidden layers, 1 to 16.
+        layers: Number of dense hidden layers, 0 to 16; with 0 there are only the outputs.
         neurons: Number of neurons in each of them, 1 to 16384.
         learning_rate: Step size of Adam, above 0, at most 10; with a schedule, the largest.
         batch_size: Samples per training step, 1 to 65536.
-        dropout: Share of a dense layer's outputs set to zero in training, 0 (none) to below 1.
+        dropout: Share of a dense layer's outputs, and of a head's features, set to zero in training, 0 (none) to below 1.
         blocks: Blocks of a `cnn`, each ending in 2x2 pooling, 1 to 8.
         convolutions: Convolutions in each block, 1 to 8.
         filters: Filters of the first block's convolutions, 1 to 4096; each block has twice as many as the one before.
@@ -98,11 +102,23 @@ class Hyperparameters(BaseModel):
         return name in self.model_fields_set
 
 
-_TRAINING = {"learning_rate", "batch_size", "schedule", "ema_momentum", "shift", "rotation", "zoom"}
+_TRAINING = {"learning_rate", "batch_size", "schedule", "ema_momentum"}
+_AUGMENTATION = {"shift", "rotation", "zoom"}
 _DENSE = _TRAINING | {"layers", "neurons", "dropout", "batch_normalization"}
+_MLP = _DENSE | _AUGMENTATION
 
-USED: dict[str, set[str]] = {"mlp": _DENSE, "cnn": _DENSE | {"blocks", "convolutions", "filters", "kernel"}}
+USED: dict[str, set[str]] = {
+    "mlp": _MLP,
+    "cnn": _MLP | {"blocks", "convolutions", "filters", "kernel"},
+    HEAD: _DENSE,
+}
 """The hyperparameters that each built-in model has; a model of the user's own has all, and more."""
 
-REQUIRED = {"learning_rate", "batch_size", "layers", "neurons", "dropout"}
-"""Those that an experiment on a built-in model must set."""
+_OF_A_HEAD = {"learning_rate", "batch_size", "layers", "dropout"}
+
+REQUIRED: dict[str, set[str]] = {
+    "mlp": _OF_A_HEAD | {"neurons"},
+    "cnn": _OF_A_HEAD | {"neurons"},
+    HEAD: _OF_A_HEAD,
+}
+"""Those that an experiment on each built-in model must set; a head may have no layers, and then no neurons."""

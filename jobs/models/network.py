@@ -3,7 +3,8 @@
 import importlib
 from typing import TYPE_CHECKING
 
-from jobs.models.hyperparameters import Hyperparameters
+from jobs.models.head import features_input
+from jobs.models.hyperparameters import HEAD, Hyperparameters
 
 if TYPE_CHECKING:
     import keras
@@ -14,46 +15,62 @@ class UnsuitableModelError(Exception):
 
 
 def build_network(
-    model: str, hyperparameters: Hyperparameters, image_shape: tuple[int, int, int], classes: int
+    model: str, hyperparameters: Hyperparameters, sample_shape: tuple[int, ...], classes: int
 ) -> "keras.Model":
-    """Builds a classifier of images.
+    """Builds a classifier of images, or of their features.
 
     Args:
-        model: `mlp`, `cnn`, or a function of the user's own as `package.module:function`.
+        model: `mlp`, `cnn`, `head`, or a function of the user's own as `package.module:function`.
         hyperparameters: What shapes the network; see `Hyperparameters`.
-        image_shape: Height, width and channels, in pixels.
+        sample_shape: Height, width and channels of an image; for a head, how many features there are.
         classes: Number of classes.
 
     Returns:
-        A model from float32 images of shape (batch, height, width, channels), values 0 to 1, to float32 logits of shape
-        (batch, classes). It is not compiled; its initial weights follow Keras's global seed.
+        A model from float32 images of shape (batch, height, width, channels), values 0 to 1, or from features of shape
+        (batch, features), to float32 logits of shape (batch, classes). It is not compiled; its initial weights follow
+        Keras's global seed, and a head has yet to be given its standardisation.
 
     Raises:
         UnsuitableModelError: There is no such function, or what it gives is no such model.
     """
     if ":" in model:
-        return _build_own(model, hyperparameters, image_shape, classes)
+        return _build_own(model, hyperparameters, sample_shape, classes)
     import keras
 
-    outputs = inputs = keras.Input(image_shape, name="images")
-    if model == "cnn":
-        for block in range(hyperparameters.blocks):
-            for _ in range(hyperparameters.convolutions):
-                layer = keras.layers.Conv2D(
-                    hyperparameters.filters * 2**block,
-                    hyperparameters.kernel,
-                    padding="same",
-                    use_bias=not hyperparameters.batch_normalization,
-                )
-                outputs = _activated(layer(outputs), hyperparameters)
-            outputs = keras.layers.MaxPooling2D(2, padding="same")(outputs)
-    outputs = keras.layers.Flatten()(outputs)
+    if model == HEAD:
+        inputs, outputs = features_input(*sample_shape)
+        outputs = _dropped(outputs, hyperparameters)
+    else:
+        outputs = inputs = keras.Input(sample_shape, name="images")
+        if model == "cnn":
+            outputs = _convolved(inputs, hyperparameters)
+        outputs = keras.layers.Flatten()(outputs)
     for _ in range(hyperparameters.layers):
         layer = keras.layers.Dense(hyperparameters.neurons, use_bias=not hyperparameters.batch_normalization)
-        outputs = _activated(layer(outputs), hyperparameters)
-        if hyperparameters.dropout:
-            outputs = keras.layers.Dropout(hyperparameters.dropout)(outputs)
+        outputs = _dropped(_activated(layer(outputs), hyperparameters), hyperparameters)
     return keras.Model(inputs, keras.layers.Dense(classes, name="logits")(outputs))
+
+
+def _convolved(outputs: "keras.KerasTensor", hyperparameters: Hyperparameters) -> "keras.KerasTensor":
+    import keras
+
+    for block in range(hyperparameters.blocks):
+        for _ in range(hyperparameters.convolutions):
+            layer = keras.layers.Conv2D(
+                hyperparameters.filters * 2**block,
+                hyperparameters.kernel,
+                padding="same",
+                use_bias=not hyperparameters.batch_normalization,
+            )
+            outputs = _activated(layer(outputs), hyperparameters)
+        outputs = keras.layers.MaxPooling2D(2, padding="same")(outputs)
+    return outputs
+
+
+def _dropped(outputs: "keras.KerasTensor", hyperparameters: Hyperparameters) -> "keras.KerasTensor":
+    import keras
+
+    return keras.layers.Dropout(hyperparameters.dropout)(outputs) if hyperparameters.dropout else outputs
 
 
 def _activated(outputs: "keras.KerasTensor", hyperparameters: Hyperparameters) -> "keras.KerasTensor":
@@ -65,7 +82,7 @@ def _activated(outputs: "keras.KerasTensor", hyperparameters: Hyperparameters) -
 
 
 def _build_own(
-    model: str, hyperparameters: Hyperparameters, image_shape: tuple[int, int, int], classes: int
+    model: str, hyperparameters: Hyperparameters, image_shape: tuple[int, ...], classes: int
 ) -> "keras.Model":
     import keras
 

@@ -33,14 +33,14 @@ class DivergedError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """Images and labels of one split; equal only to itself, so that what is made of it can be found again.
+    """Images, or features, and labels of one split; equal only to itself, so that what is made of it can be found again.
 
     Attributes:
-        images: uint8, shape (samples, height, width, channels), values 0 to 255.
+        inputs: uint8, shape (samples, height, width, channels), values 0 to 255; or float32, shape (samples, features).
         labels: int64, shape (samples,).
     """
 
-    images: NDArray[np.uint8]
+    inputs: NDArray[Any]
     labels: NDArray[np.int64]
 
 
@@ -68,7 +68,7 @@ class Trainer:
 
     Trials that differ in the learning rate alone share a trainer: what they learn is put in before and taken out after. The
     images stay uint8 in memory; each step gathers its batch by index and scales it to 0 to 1, the same mathematics as
-    `keras.Model.fit` on arrays.
+    `keras.Model.fit` on arrays. Features are given as they are.
 
     Attributes:
         network: The network, as it is now; between two milestones with the average of its weights, where that is asked for.
@@ -179,18 +179,18 @@ class Trainer:
         return float(history.history["loss"][0])
 
 
-def predict(network: "keras.Model", images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Classifies images.
+def predict(network: "keras.Model", inputs: NDArray[Any]) -> NDArray[np.int64]:
+    """Classifies images, or their features.
 
     Args:
         network: As `build_network` gives it.
-        images: uint8, shape (samples, height, width, channels).
+        inputs: uint8, shape (samples, height, width, channels); or float32, shape (samples, features).
 
     Returns:
         The index of the most probable class of each, int64, shape (samples,).
     """
-    samples = Samples(images, np.zeros(len(images), np.int64))
-    logits = network.predict(_batches(samples, _EVALUATION_BATCH).map(lambda image, _: image), verbose=0)
+    samples = Samples(inputs, np.zeros(len(inputs), np.int64))
+    logits = network.predict(_batches(samples, _EVALUATION_BATCH).map(lambda batch, _: batch), verbose=0)
     classes: NDArray[np.int64] = np.asarray(logits).argmax(axis=1)
     return classes
 
@@ -249,14 +249,15 @@ def _batches(
     augmentation: Augmentation | None = None,
     seed: "tf.Variable | None" = None,
 ) -> "tf.data.Dataset[Any]":
-    """Batches of float32 images and labels, in the order that the variable holds when they are read."""
+    """Batches of float32 inputs and labels, in the order that the variable holds when they are read."""
     import tensorflow as tf
 
-    images, labels = _tensors(samples)
+    inputs, labels = _tensors(samples)
+    scale = 255.0 if samples.inputs.dtype == np.uint8 else 1.0
 
     def gather(position: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
         index = position if order is None else tf.gather(order, position)
-        batch = tf.cast(tf.gather(images, index), tf.float32) / 255.0
+        batch = tf.cast(tf.gather(inputs, index), tf.float32) / scale
         if augmentation and seed is not None:
             batch = augmentation.apply(batch, tf.random.experimental.stateless_fold_in(seed, position[0]))
         return batch, tf.gather(labels, index)
@@ -271,7 +272,7 @@ def _tensors(samples: Samples) -> tuple["tf.Tensor", "tf.Tensor"]:
     """Holds a split once in a worker process, however many networks train on it; what is mapped stays where it is."""
     import tensorflow as tf
 
-    images = samples.images
-    if images.ctypes.data % ALIGNMENT == 0 and images.flags.writeable:
-        return tf.experimental.dlpack.from_dlpack(images.__dlpack__()), tf.constant(samples.labels)
-    return tf.constant(images), tf.constant(samples.labels)
+    inputs = samples.inputs
+    if inputs.ctypes.data % ALIGNMENT == 0 and inputs.flags.writeable:
+        return tf.experimental.dlpack.from_dlpack(inputs.__dlpack__()), tf.constant(samples.labels)
+    return tf.constant(inputs), tf.constant(samples.labels)

@@ -5,8 +5,10 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from PIL import Image
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from jobs.datasets.dataset import Dataset, open_dataset, read_split
+from jobs.datasets.tested_images import read_test_images
 from jobs.errors import InvalidStudyError
 from jobs.files import write_atomically
 from jobs.registry.versions import ModelVersion, download_graph, find_champion
@@ -24,7 +27,8 @@ log = logging.getLogger("atoll")
 
 RECORD_FILE = "final_test.json"
 
-_BATCH = 256
+_BATCH = 32
+"""Images at once. The first layers of a large graph make several megabytes of each."""
 
 
 class FinalTest(BaseModel):
@@ -81,18 +85,17 @@ def run_final_test(
         default: That of the default hyperparameters, or None.
         workspace: Where the registry lies when it has no server.
     """
-    images, labels = read_split(dataset_folder, "test")
-    log.info("reading the test split, once: %d images", len(labels))
-    encoded = list(encode_images(images))
+    log.info("reading the test split, once: %d images", dataset.counts["test"])
+    encoded, labels = _test_split(dataset_folder, dataset)
     reigning = find_champion(model_name, workspace)
     champion = champion_graph(reigning, dataset.classes, workspace) if reigning else None
     test = FinalTest(
         dataset_fingerprint=dataset.fingerprint,
         read_at=time.time(),
         labels=labels.tolist(),
-        winner=classify(winner, encoded).tolist(),
-        default=classify(default, encoded).tolist() if default is not None else None,
-        champion=classify(champion, encoded).tolist() if champion is not None else None,
+        winner=classify(winner, encoded()).tolist(),
+        default=classify(default, encoded()).tolist() if default is not None else None,
+        champion=classify(champion, encoded()).tolist() if champion is not None else None,
         champion_version=reigning.version if reigning else None,
     )
     write_atomically(folder / RECORD_FILE, test.model_dump_json() + "\n")
@@ -108,9 +111,10 @@ def champion_predictions(dataset_folder: Path, champion: ModelVersion, workspace
     Raises:
         InvalidDatasetError: The data set is gone, or was changed.
     """
-    graph = champion_graph(champion, open_dataset(dataset_folder).classes, workspace)
-    images, _ = read_split(dataset_folder, "test")
-    return classify(graph, list(encode_images(images))).tolist() if graph is not None else None
+    dataset = open_dataset(dataset_folder)
+    graph = champion_graph(champion, dataset.classes, workspace)
+    encoded, _ = _test_split(dataset_folder, dataset)
+    return classify(graph, encoded()).tolist() if graph is not None else None
 
 
 def champion_graph(champion: ModelVersion, classes: list[str], workspace: Workspace) -> bytes | None:
@@ -122,7 +126,15 @@ def champion_graph(champion: ModelVersion, classes: list[str], workspace: Worksp
         return files.graph.read_bytes()
 
 
-def classify(graph: bytes, encoded: list[bytes]) -> NDArray[np.int64]:
+def _test_split(folder: Path, dataset: Dataset) -> tuple[Callable[[], Iterator[bytes]], NDArray[np.int64]]:
+    """Gives what reads the images of the test split, encoded, as often as it is called; and their labels."""
+    inputs, labels = read_split(folder, "test")
+    if dataset.features:
+        return partial(read_test_images, folder, dataset.features), labels
+    return partial(encode_images, inputs), labels
+
+
+def classify(graph: bytes, encoded: Iterable[bytes]) -> NDArray[np.int64]:
     """Labels encoded images with a frozen graph, the way that `label_images` does.
 
     Args:
@@ -136,10 +148,9 @@ def classify(graph: bytes, encoded: list[bytes]) -> NDArray[np.int64]:
     from jobs.models.graph_planning import plan_graph
 
     frozen = load_graph(graph, plan_graph(graph))
-    best = []
+    best, images = [], iter(encoded)
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        for start in range(0, len(encoded), _BATCH):
-            prepared = list(threads.map(frozen.prepare, encoded[start : start + _BATCH]))
+        while prepared := list(threads.map(frozen.prepare, islice(images, _BATCH))):
             best.append(frozen.scores(prepared).argmax(axis=1))
     return np.concatenate(best)
 

@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-from jobs.datasets.dataset import Dataset, open_dataset
+from jobs.datasets.dataset import Dataset, open_dataset, read_feature_graph
 from jobs.errors import InvalidStudyError
 from jobs.files import write_atomically
 from jobs.registry.final_test import FinalTest, read_final_test, run_final_test
@@ -74,16 +74,20 @@ def score(trial: TrialOutcome, predictions: list[int], labels: list[int]) -> Tes
 
 def _freeze(leaderboard: Leaderboard, trial: TrialOutcome, dataset: Dataset, folder: Path) -> bytes:
     from jobs.models.freezing import freeze
+    from jobs.models.joining import join_head
     from jobs.models.network import build_network
     from jobs.models.own_code import use_code
     from jobs.models.training import load_weights
 
     use_code(folder)
     network = build_network(
-        leaderboard.experiment.model, trial.hyperparameters, dataset.image_shape, len(dataset.classes)
+        leaderboard.experiment.model, trial.hyperparameters, dataset.sample_shape, len(dataset.classes)
     )
     load_weights(network, checkpoint_path(folder, trial.number, trial.epochs))
-    return freeze(network, dataset.image_shape)
+    if dataset.image_shape:
+        return freeze(network, dataset.image_shape)
+    graph, features = read_feature_graph(Path(leaderboard.dataset))
+    return join_head(network, graph, features.input_tensor, features.tensor, features.pixels)
 
 
 def _register(

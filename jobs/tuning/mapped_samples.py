@@ -2,6 +2,7 @@
 
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,12 +32,12 @@ class MappedSamples(Samples):
         return MappedSamples, (self.path,)
 
     @cached_property
-    def _mapped(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    def _mapped(self) -> tuple[NDArray[Any], NDArray[np.int64]]:
         return map_split(self.path)
 
     @property
-    def images(self) -> NDArray[np.uint8]:
-        """uint8, shape (samples, height, width, channels), values 0 to 255."""
+    def inputs(self) -> NDArray[Any]:
+        """uint8, shape (samples, height, width, channels), values 0 to 255; or float32, shape (samples, features)."""
         return self._mapped[0]
 
     @property

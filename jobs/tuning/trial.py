@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from jobs.models.hyperparameters import Hyperparameters
+from jobs.models.hyperparameters import HEAD, Hyperparameters
 from jobs.models.training import DivergedError, EpochScore, Samples
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class ModelDescription:
 
     Attributes:
         model: Which network to build, as the experiment names it.
-        image_shape: Height, width and channels.
+        sample_shape: Height, width and channels of an image, or how many features there are.
         classes: Number of classes.
         epochs: Epochs after which a trial is complete.
         rungs: Epochs at which trials may pause; each is scored.
@@ -63,7 +63,7 @@ class ModelDescription:
     """
 
     model: str
-    image_shape: tuple[int, int, int]
+    sample_shape: tuple[int, ...]
     classes: int
     epochs: int
     seed: int
@@ -278,6 +278,7 @@ def _trainer(
     """Gives the compiled network for a trial, made now or for an earlier trial of the same shape in this process."""
     import keras
 
+    from jobs.models.head import standardise
     from jobs.models.network import build_network
     from jobs.models.training import Trainer
 
@@ -288,7 +289,9 @@ def _trainer(
             _trainers.popitem(last=False)
         keras.backend.clear_session()
         keras.utils.set_random_seed(description.seed + trial.repeat)
-        network = build_network(description.model, shape, description.image_shape, description.classes)
+        network = build_network(description.model, shape, description.sample_shape, description.classes)
+        if description.model == HEAD:
+            standardise(network, train.inputs)
         _trainers[key] = Trainer(network, train, validation, shape, description.epochs)
     _trainers.move_to_end(key)
     return _trainers[key]

@@ -9,8 +9,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from jobs.datasets.dataset import Dataset, check_split, open_dataset
-from jobs.errors import AlreadyRunningError, InvalidStudyError
+from jobs.errors import AlreadyRunningError, InvalidDatasetError, InvalidStudyError
 from jobs.experiment import Experiment
+from jobs.models.hyperparameters import HEAD
 from jobs.models.own_code import CODE_FILE, keep_code
 from jobs.models.training_cost import training_cost
 from jobs.registry.tracking import StudyTracking
@@ -41,11 +42,13 @@ def tune(experiment: Experiment, dataset_folder: Path, study: str, workspace: Wo
 
     Raises:
         AlreadyRunningError: Another driver works on this study.
+        InvalidDatasetError: It holds pixels where the model learns from features, or the other way round.
         InvalidStudyError: The name belongs to another experiment or data set, or every trial failed.
         SparkUnavailableError: The cluster cannot run the trials.
     """
     began = time.monotonic()
     dataset = open_dataset(dataset_folder)
+    _check_samples(experiment, dataset, dataset_folder)
     folder = workspace.study(study)
     with study_lock(folder):
         if experiment.code:
@@ -55,7 +58,7 @@ def tune(experiment: Experiment, dataset_folder: Path, study: str, workspace: Wo
             study,
             experiment,
             dataset.fingerprint,
-            cost=lambda point: training_cost(experiment.model, point, dataset.image_shape, len(dataset.classes)),
+            cost=lambda point: training_cost(experiment.model, point, dataset.sample_shape, len(dataset.classes)),
         )
 
         def board() -> Leaderboard:
@@ -84,6 +87,15 @@ def tune(experiment: Experiment, dataset_folder: Path, study: str, workspace: Wo
         return _result(leaderboard, folder, time.monotonic() - began)
 
 
+def _check_samples(experiment: Experiment, dataset: Dataset, folder: Path) -> None:
+    if (experiment.model == HEAD) != (dataset.features is not None):
+        held, learned = ("features", "pixels") if dataset.features else ("pixels", "features")
+        raise InvalidDatasetError(
+            f"{folder}: holds {held}, and model {experiment.model!r} learns from {learned}; accepted: what "
+            f"prepare_dataset made for experiment {experiment.name}"
+        )
+
+
 @contextmanager
 def study_lock(folder: Path) -> Iterator[None]:
     """Holds the lock of a study, which the kernel frees when its holder dies.
@@ -108,7 +120,7 @@ def _run_trials(
 ) -> Iterator[TrialOutcome]:
     description = ModelDescription(
         model=experiment.model,
-        image_shape=dataset.image_shape,
+        sample_shape=dataset.sample_shape,
         classes=len(dataset.classes),
         epochs=experiment.budget.epochs,
         seed=experiment.seed,

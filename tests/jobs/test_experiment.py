@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
+from jobs.datasets.sources import ImageFeaturesSource
 from jobs.errors import InvalidExperimentError
 from jobs.experiment import experiment_names, load_experiment
 from jobs.workspace import REPOSITORY
@@ -77,16 +78,20 @@ def test_a_valid_experiment_says_what_was_written(tmp_path: Path) -> None:
         (
             "default.speed",
             1,
-            "mine.yaml: default.speed: unknown field; accepted: batch_normalization, batch_size, dropout, layers, ",
+            "mine.yaml: default.speed: unknown field; accepted: batch_normalization, batch_size, dropout, ",
         ),
         (
             "search.speed",
             [1],
-            "mine.yaml: search.speed: unknown field; accepted: batch_normalization, batch_size, dropout, layers, ",
+            "mine.yaml: search.speed: unknown field; accepted: batch_normalization, batch_size, dropout, ",
         ),
-        ("model", "rnn", "mine.yaml: model: 'rnn'; accepted: mlp, cnn, or a function of your own"),
+        ("model", "rnn", "mine.yaml: model: 'rnn'; accepted: mlp, cnn, head, or a function of your own"),
         ("strategy", "luck", "mine.yaml: strategy: 'luck': input should be 'grid', 'sparse' or 'tpe'"),
-        ("dataset.source", "cifar", "mine.yaml: dataset.source: 'cifar'; accepted: 'digits', 'mnist', 'image_folder'"),
+        (
+            "dataset.source",
+            "cifar",
+            "mine.yaml: dataset.source: 'cifar'; accepted: 'digits', 'mnist', 'image_folder', ",
+        ),
         ("dataset.split.test", ..., "mine.yaml: dataset: split.test is missing"),
         ("dataset.split.train", 0.9, "mine.yaml: dataset.split: the shares sum to 1.3; accepted: at most 1"),
         ("dataset.split.train", 0, "mine.yaml: dataset.split.train: 0: input should be greater than 0"),
@@ -94,7 +99,7 @@ def test_a_valid_experiment_says_what_was_written(tmp_path: Path) -> None:
         ("default.learning_rate", 11, "mine.yaml: default.learning_rate: 11: input should be less than or equal to 10"),
         ("default.learning_rate", "fast", "mine.yaml: default.learning_rate: 'fast': "),
         ("default.dropout", 1, "mine.yaml: default.dropout: 1: input should be less than 1"),
-        ("default.layers", 0, "mine.yaml: default.layers: 0: input should be greater than or equal to 1"),
+        ("default.layers", -1, "mine.yaml: default.layers: -1: input should be greater than or equal to 0"),
         ("default.batch_size", 2.5, "mine.yaml: default.batch_size: 2.5: input should be a valid integer"),
         ("default.neurons", ..., "mine.yaml: default.neurons: missing"),
         ("budget.epochs", 0, "mine.yaml: budget.epochs: 0: input should be greater than or equal to 1"),
@@ -148,9 +153,72 @@ def test_a_test_share_that_mnist_would_not_use_is_refused(mistake: Mistake) -> N
     assert "split.test: 0.1 is not used; accepted: leave it out" in mistake(changed("dataset", dataset))
 
 
+FEATURES: dict[str, Any] = VALID | {
+    "dataset": {"source": "image_features", "folder": "../flowers", "graph": "net.pb", "tensor": "pool:0"},
+    "model": "head",
+    "default": {"layers": 0, "learning_rate": 0.001, "batch_size": 32, "dropout": 0.0},
+}
+
+
+def test_features_are_of_a_folder_and_a_graph_beside_the_experiment_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(yaml.safe_dump(FEATURES))
+    source = load_experiment(path).dataset
+    assert isinstance(source, ImageFeaturesSource)
+    assert (source.folder, source.graph) == (tmp_path.parent / "flowers", tmp_path / "net.pb")
+    registered = {"source": "image_features", "folder": "/data", "model": "nets", "model_version": 3, "tensor": "pool"}
+    path.write_text(yaml.safe_dump(FEATURES | {"dataset": registered}))
+    source = load_experiment(path).dataset
+    assert isinstance(source, ImageFeaturesSource)
+    assert (source.graph, source.model, source.model_version) == (None, "nets", 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"model": "cnn", "default": VALID["default"]},
+            "mine.yaml: model: 'cnn' learns from pixels, and dataset.source image_features gives features; accepted",
+        ),
+        (
+            {"model": "mine:build"},
+            "mine.yaml: model: 'mine:build' learns from pixels, and dataset.source image_features gives features; accepted",
+        ),
+        (
+            {"dataset": VALID["dataset"]},
+            "mine.yaml: model: 'head' learns from features, and dataset.source digits gives pixels; accepted: mlp, cnn or",
+        ),
+        ({"dataset": {"graph": ...}}, "mine.yaml: dataset: graph or model: missing; accepted: a file, or the name of"),
+        ({"dataset": {"model": "nets"}}, "mine.yaml: dataset: graph or model: both given; accepted: a file, or"),
+        ({"dataset": {"model_version": 2}}, "mine.yaml: dataset: model_version: 2 is not used with graph; accepted: "),
+        ({"dataset": {"tensor": ...}}, "mine.yaml: dataset.tensor: missing"),
+        ({"dataset": {"tensor": ""}}, "mine.yaml: dataset.tensor: '': string should have at least 1 character"),
+        ({"dataset": {"pixel_range": [1, 1]}}, "mine.yaml: dataset: pixel_range: [1.0, 1.0]; accepted: two different"),
+        (
+            {"dataset": {"image_size": [8, 8]}},
+            "mine.yaml: dataset.image_size: unknown field; accepted: folder, graph, ",
+        ),
+        ({"dataset": {"split": {"train": 0.5, "validation": 0.2}}}, "mine.yaml: dataset: split.test is missing"),
+        ({"default": {"layers": ...}}, "mine.yaml: default.layers: missing"),
+        (
+            {"default": {"shift": 0.1}},
+            "mine.yaml: default.shift: not used by model head; accepted: batch_normalization, ",
+        ),
+        ({"search": {"filters": [8]}}, "mine.yaml: search.filters: not used by model head; accepted: "),
+    ],
+)
+def test_what_a_head_cannot_learn_from_is_refused(mistake: Mistake, changes: dict[str, Any], said: str) -> None:
+    content = yaml.safe_load(yaml.safe_dump(FEATURES))
+    for field, value in changes.items():
+        merged = content[field] | value if isinstance(value, dict) and "source" not in value else value
+        is_section = isinstance(merged, dict)
+        content[field] = {name: one for name, one in merged.items() if one is not ...} if is_section else merged
+    assert said in mistake(yaml.safe_dump(content))
+
+
 def test_all_mistakes_are_told_at_once(mistake: Mistake) -> None:
-    told = mistake(changed("default", VALID["default"] | {"layers": 0, "dropout": 7}))
-    assert "default.layers: 0" in told
+    told = mistake(changed("default", VALID["default"] | {"layers": -1, "dropout": 7}))
+    assert "default.layers: -1" in told
     assert "default.dropout: 7" in told
 
 

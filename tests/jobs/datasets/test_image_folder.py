@@ -18,9 +18,11 @@ from jobs.datasets.dataset import SPLITS, open_dataset, read_split
 from jobs.datasets.decoding import decode_image
 from jobs.datasets.folder_tasks import HashPartition, Quarantined
 from jobs.datasets.image_folder import fingerprint
+from jobs.datasets.pixel_extraction import PixelExtraction
 from jobs.datasets.prepare import prepare
+from jobs.datasets.sources import ImageFolderSource
 from jobs.errors import InvalidDatasetError
-from jobs.experiment import Experiment, ImageFolderSource, load_experiment
+from jobs.experiment import Experiment, load_experiment
 from jobs.labelling.formats import for_graph
 from jobs.labelling.header import ImageLimits, check_image
 from jobs.results import PreparedDataset
@@ -219,7 +221,7 @@ SOURCE = ImageFolderSource(source="image_folder", folder=Path("images"), image_s
 
 def found(images: Path, source: ImageFolderSource = SOURCE) -> str:
     listed = list_class_folders(images)
-    return fingerprint(source, listed, list(HashPartition(images)(iter(listed.names))))
+    return fingerprint(PixelExtraction(source), listed, list(HashPartition(images)(iter(listed.names))))
 
 
 def test_the_fingerprint_stands_for_names_contents_and_what_is_made_of_them(tmp_path: Path) -> None:

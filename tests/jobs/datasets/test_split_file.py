@@ -42,6 +42,21 @@ def test_what_is_written_is_read_by_numpy_and_mapped_alike_and_aligned_for_tenso
     assert mapped[0].ctypes.data % ALIGNMENT == 0
 
 
+def test_features_are_written_and_mapped_as_floats(tmp_path: Path) -> None:
+    features = np.random.default_rng(0).normal(size=(37, 5)).astype(np.float32)
+    labels = np.arange(37) % 3
+    with split_file(tmp_path / "train.npz", (5,), labels) as stream:
+        for vector in features:
+            stream.write(vector.tobytes())
+    mapped, seen = map_split(tmp_path / "train.npz")
+    with np.load(tmp_path / "train.npz") as loaded:
+        assert sorted(loaded.files) == ["features", "labels"]
+        assert np.array_equal(loaded["features"], features)
+    assert (mapped.dtype, mapped.ctypes.data % ALIGNMENT) == (np.float32, 0)
+    assert np.array_equal(mapped, features)
+    assert np.array_equal(seen, labels)
+
+
 def test_a_file_that_numpy_wrote_is_mapped_too(tmp_path: Path) -> None:
     images = np.arange(24, dtype=np.uint8).reshape(2, 2, 2, 3)
     np.savez(tmp_path / "train.npz", images=images, labels=np.array([1, 0]))
@@ -61,11 +76,11 @@ def test_a_missing_or_damaged_file_is_told(tmp_path: Path) -> None:
 def test_a_split_travels_as_its_path(tmp_path: Path) -> None:
     images, labels = write(tmp_path / "train.npz", 500, (16, 16, 3))
     samples = MappedSamples(tmp_path / "train.npz")
-    assert np.array_equal(samples.images, images)
+    assert np.array_equal(samples.inputs, images)
     sent = pickle.dumps(samples)
     assert len(sent) < 500
     arrived = pickle.loads(sent)  # noqa: S301  # it is our own
-    assert np.array_equal(arrived.images, images)
+    assert np.array_equal(arrived.inputs, images)
     assert np.array_equal(arrived.labels, labels)
 
 
@@ -81,14 +96,14 @@ def test_training_reads_the_pages_of_the_file_and_copies_none_of_them(tmp_path: 
     write(tmp_path / "train.npz", 3000, (32, 32, 3))
     samples, reason = train(tmp_path, "train.npz")
     assert reason is None
-    size = samples.images.nbytes // 1024
+    size = samples.inputs.nbytes // 1024
     pages = memory_of(tmp_path / "train.npz")
     assert pages["Rss"] >= size, "all of it has been read, in this mapping"
     assert pages["Anonymous"] == 0, "and all of it is the page cache's, which processes share"
 
     from jobs.models.training import _tensors
 
-    assert memoryview_address(_tensors(samples)[0]) == samples.images.ctypes.data
+    assert memoryview_address(_tensors(samples)[0]) == samples.inputs.ctypes.data
 
 
 def test_an_executor_that_does_not_see_the_data_set_says_so_in_its_trial(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def encode(image: np.ndarray, kind: str) -> bytes:
 @pytest.mark.parametrize("shape", [(8, 8, 1), (9, 12, 3)])
 def test_the_frozen_graph_gives_what_the_network_gives(architecture: str, shape: tuple[int, int, int]) -> None:
     network = build_network(architecture, POINT, shape, 3)
-    images = samples(5, shape).images
+    images = samples(5, shape).inputs
     expected = keras.ops.softmax(network(images / np.float32(255), training=False)).numpy()
     graph = freeze(network, shape)
     np.testing.assert_allclose(run_frozen(graph, [encode(image, "PNG") for image in images]), expected, atol=1e-5)
@@ -86,7 +86,7 @@ def test_gathering_by_index_is_the_mathematics_of_plain_keras() -> None:
     plain.compile(
         keras.optimizers.Adam(point.learning_rate), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     )
-    expected = plain.fit(data.images / np.float32(255), data.labels, batch_size=60, epochs=5, verbose=0).history["loss"]
+    expected = plain.fit(data.inputs / np.float32(255), data.labels, batch_size=60, epochs=5, verbose=0).history["loss"]
     got = [score.training_loss for score in learn(ours, data, held, point, 5)]
     np.testing.assert_allclose(got, expected, rtol=1e-4)
 
@@ -103,7 +103,7 @@ def test_saved_weights_come_back(tmp_path: Path) -> None:
     network.compile("adam")
     save_checkpoint(network, tmp_path / "new" / "epoch-1.npz")
     load_weights(other, tmp_path / "new" / "epoch-1.npz")
-    images = samples(9, (8, 8, 1)).images
+    images = samples(9, (8, 8, 1)).inputs
     np.testing.assert_array_equal(predict(network, images), predict(other, images))
     for one, two in zip(network.get_weights(), other.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
