@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.labelling.formats import for_graph
+from jobs.labelling.formats import for_graph, goes_as_it_is, upright_pixels
 from jobs.labelling.header import ImageLimits, ImageSize, check_image
 from jobs.labelling.pixel_budget import PixelBudget
 from jobs.labelling.rejection import ImageRejectedError
@@ -55,7 +55,10 @@ class PipelineSettings:
 
 
 _MEMORY = 256_000_000
-"""Bytes of encoded images that a partition may hold at once, beside a large one for each thread that decodes."""
+"""Bytes of encoded images that a partition may hold at once, beside one that is large."""
+
+_LARGE = 16_000_000
+"""Bytes of an encoded image from which on it is read and decoded alone, while others wait that are as large."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class LabellingPipeline:
         self._settings = settings
         self._pixels = PixelBudget(int(settings.limits.megapixels * 1e6))
         self._decoding = threading.Semaphore(settings.threads)
+        self._large = threading.Lock()
 
     def run(self, images: Iterable[UnreadImage]) -> Iterator[Labelled]:
         """Gives one row for each image, in the order in which they are ready: a slow server holds up nobody else's."""
@@ -130,28 +134,37 @@ class LabellingPipeline:
     def _prepare(self, image: UnreadImage) -> _Prepared | Labelled:
         from jobs.models.frozen_graph import ImageDecodeError
 
-        limit = self._settings.limits.bytes
-        small = min(limit, _MEMORY // self._settings.readers)
         try:
-            try:
-                encoded = image.read(small)
-            except ImageRejectedError as rejected:
-                if rejected.reason != "too_large" or small == limit:
-                    raise
-                with self._decoding:  # read again, with fewer others at the same time
-                    return self._decode(image, image.read(limit))
-            with self._decoding:
-                return self._decode(image, encoded)
+            encoded = self._read_if_small(image)
+            if encoded is not None:
+                with self._decoding:
+                    return self._decode(image, encoded)
+            with self._large, self._decoding:
+                return self._decode(image, image.read(self._settings.limits.bytes))
         except ImageRejectedError as rejected:
             return image.row, QuarantinedImage(image.name, rejected.reason, rejected.detail)
         except ImageDecodeError as error:
             return image.row, QuarantinedImage(image.name, "unreadable", str(error))
 
+    def _read_if_small(self, image: UnreadImage) -> bytes | None:
+        """Gives None where an image is to be read again, alone; nothing of it is in memory then."""
+        limit = self._settings.limits.bytes
+        small = min(limit, _LARGE, _MEMORY // self._settings.readers)
+        try:
+            return image.read(small)
+        except ImageRejectedError as rejected:
+            if rejected.reason != "too_large" or small == limit:
+                raise
+            return None
+
     def _decode(self, image: UnreadImage, encoded: bytes) -> _Prepared:
         header = check_image(encoded, self._settings.limits)
         size = header.size
         with self._pixels.reserve(size.pixels):
-            tensor = self._graph.prepare(for_graph(encoded, header), (size.width, size.height))
+            if self._graph.takes_pixels and not goes_as_it_is(header):
+                tensor = self._graph.prepare_pixels(upright_pixels(encoded, header))
+            else:
+                tensor = self._graph.prepare(for_graph(encoded, header), (size.width, size.height))
             return _Prepared(image.row, image.name, size, tensor)
 
     def _infer(self, batch: list[_Prepared]) -> list[Labelled]:

@@ -15,10 +15,19 @@ from numpy.typing import NDArray
 from jobs.models.graph_front import with_decoder
 from jobs.models.graph_plan import GraphPlan
 from jobs.models.graph_reading import read_graph
-from jobs.models.graph_rewrites import REDUCTIONS, decode_reduced, reduction_for, resize_integers
+from jobs.models.graph_rewrites import (
+    REDUCTIONS,
+    decode_reduced,
+    decoded_pixels,
+    reduction_for,
+    resize_integers,
+)
 from jobs.models.graph_split import Part, batched_part, function_of, infer_shapes, part_between
 
 _JPEG_BEGINS = b"\xff\xd8"
+
+_ALIGNMENT = 64
+"""Bytes; data that begin elsewhere are copied (EIGEN_MAX_ALIGN_BYTES)."""
 
 _REWRITES = (
     "arithmetic_optimization",
@@ -57,7 +66,8 @@ class FrozenGraph:
             plan: How to run it.
         """
         self.plan = plan
-        self._per_batch = None
+        self._per_batch: Any = None
+        self._from_pixels: Any = None
         self._reduced: dict[int, Any] = {}
         self._image_shape: tuple[int, int] | None = None
         per_image = part_between(graph, plan.input_tensor, tf.string, plan.cut_tensor or plan.output_tensor)
@@ -68,10 +78,26 @@ class FrozenGraph:
                 batched_part(graph, inferred, plan.cut_tensor, plan.output_tensor), (None, *shape[1:])
             )
             resize_integers(per_image.graph)
+            if pixels := decoded_pixels(per_image.graph, per_image.fed):
+                part = part_between(per_image.graph, pixels, tf.uint8, per_image.output)
+                self._from_pixels = function_of(part, (None, None, 3))
             if plan.reduced_decoding and len(shape) == 4:
                 self._image_shape = (shape[1], shape[2])
                 self._reduced = _reduced_decoders(per_image)
         self._per_image = function_of(per_image, ())
+
+    @property
+    def takes_pixels(self) -> bool:
+        """Whether `prepare_pixels` can be used."""
+        return self._from_pixels is not None
+
+    def prepare_pixels(self, pixels: NDArray[np.uint8]) -> Any:
+        """Does what `prepare` does for a PNG of these pixels, without making and decoding one.
+
+        Args:
+            pixels: Of shape (height, width, 3), which may be a view in any order; only where `takes_pixels`.
+        """
+        return self._from_pixels(_tensor_of(pixels))
 
     def prepare(self, encoded: bytes, size: tuple[int, int] | None = None) -> Any:
         """Does what must be done image by image; Python's lock is free while TensorFlow works.
@@ -127,6 +153,15 @@ def fuse_layers_only() -> None:
     )
 
 
+def _tensor_of(pixels: NDArray[np.uint8]) -> Any:
+    """Copies an image once, to where TensorFlow takes it as it is; `tf.constant` would copy it twice."""
+    memory = np.empty(pixels.size + _ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT
+    aligned = memory[start : start + pixels.size].reshape(pixels.shape)
+    aligned[:] = pixels
+    return tf.experimental.dlpack.from_dlpack(aligned.__dlpack__())
+
+
 def _reduced_decoders(per_image: Part) -> dict[int, Any]:
     """Imports the part before the cut once more for each scale at which a JPEG can be decoded."""
     decoders = {}
@@ -155,6 +190,8 @@ def load_graph(content: bytes, plan: GraphPlan) -> FrozenGraph:
     graph = read_graph(content)
     if plan.pixels:
         graph, _ = with_decoder(graph, plan.pixels)
+    if plan.cut_tensor is None:
+        resize_integers(graph)  # else it is done to the part that is run image by image
     return keep_loaded(FrozenGraph(graph, plan))
 
 
