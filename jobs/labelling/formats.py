@@ -12,13 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from jobs.labelling.header import PILLOW_ERRORS, ImageHeader
+from jobs.labelling.header import PILLOW_ERRORS, ImageHeader, ImageLimits, ImageSize, check_image
 from jobs.labelling.png import bands, png_of
 from jobs.labelling.rejection import ImageRejectedError
+from jobs.labelling.webp import first_frame_of, is_animated
+from jobs.models.aligned_pixels import empty_pixels
 
 Pixels = NDArray[np.uint8]
 
 _RGB = 3
+_WHITE = 255
 
 _TURNS: dict[int, Callable[[Pixels], Pixels]] = {
     1: lambda pixels: pixels,
@@ -66,8 +69,8 @@ def upright_pixels(encoded: bytes, header: ImageHeader) -> Pixels:
     """
     if header.format in ("JPEG", "PNG"):
         pixels = _decoded(encoded)
-    elif header.format == "WEBP" and not _is_animated(encoded):
-        pixels = _still_webp(encoded)
+    elif header.format == "WEBP":
+        pixels = _animated_webp(encoded, header.stored) if is_animated(encoded) else _still_webp(encoded)
     else:
         pixels = _first_frame(encoded, header)
     return _TURNS[header.orientation](pixels)
@@ -90,15 +93,27 @@ def _still_webp(encoded: bytes) -> Pixels:
     frame: Pixels = _by_tensorflow(lambda: tf.io.decode_webp(encoded, channels=0))[0]
     if frame.shape[2] == _RGB:
         return frame
-    pixels = np.empty((*frame.shape[:2], _RGB), np.uint8)
+    pixels = empty_pixels(*frame.shape[:2])
     for top, bottom in bands(frame):
         pixels[top:bottom] = _on_white(Image.fromarray(frame[top:bottom]))
     return pixels
 
 
-def _is_animated(encoded: bytes) -> bool:
-    """Reads it from a WebP's first chunk (RFC 9649, section 2.7)."""
-    return encoded[12:16] == b"VP8X" and bool(encoded[20] & 0b10)
+def _animated_webp(encoded: bytes, canvas: ImageSize) -> Pixels:
+    """Decodes the first frame; around it the canvas is transparent."""
+    frame = first_frame_of(encoded)
+    stored = check_image(frame.encoded, ImageLimits(canvas.pixels / 1e6, len(encoded) / 1e6)).stored
+    right, bottom = frame.left + stored.width, frame.top + stored.height
+    if stored != frame.size or right > canvas.width or bottom > canvas.height:
+        raise ImageRejectedError(
+            "unreadable", f"a frame of {stored.width} x {stored.height} pixels where there is none"
+        )
+    if stored == canvas:
+        return _still_webp(frame.encoded)
+    pixels = empty_pixels(canvas.height, canvas.width)
+    pixels.fill(_WHITE)
+    pixels[frame.top : bottom, frame.left : right] = _still_webp(frame.encoded)
+    return pixels
 
 
 def _by_tensorflow(decode: Callable[[], Any]) -> Pixels:
@@ -115,7 +130,7 @@ def _by_tensorflow(decode: Callable[[], Any]) -> Pixels:
 
 def _first_frame(encoded: bytes, header: ImageHeader) -> Pixels:
     """Decodes the first frame; what is transparent is shown on white."""
-    pixels = np.empty((header.stored.height, header.stored.width, _RGB), np.uint8)
+    pixels = empty_pixels(header.stored.height, header.stored.width)
     try:
         with Image.open(io.BytesIO(encoded), formats=(header.format,)) as frame:
             for top, bottom in bands(pixels):

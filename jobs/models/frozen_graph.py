@@ -3,8 +3,6 @@
 Importing this module imports TensorFlow: it belongs on executors.
 """
 
-import ctypes
-import gc
 import re
 from typing import Any
 
@@ -12,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from jobs.models.aligned_pixels import aligned
 from jobs.models.graph_front import with_decoder
 from jobs.models.graph_plan import GraphPlan
 from jobs.models.graph_reading import read_graph
@@ -23,11 +22,9 @@ from jobs.models.graph_rewrites import (
     resize_integers,
 )
 from jobs.models.graph_split import Part, batched_part, function_of, infer_shapes, part_between
+from jobs.models.memory import release_memory
 
 _JPEG_BEGINS = b"\xff\xd8"
-
-_ALIGNMENT = 64
-"""Bytes; data that begin elsewhere are copied (EIGEN_MAX_ALIGN_BYTES)."""
 
 _REWRITES = (
     "arithmetic_optimization",
@@ -97,7 +94,8 @@ class FrozenGraph:
         Args:
             pixels: Of shape (height, width, 3), which may be a view in any order; only where `takes_pixels`.
         """
-        return self._from_pixels(_tensor_of(pixels))
+        # `tf.constant` would copy them twice.
+        return self._from_pixels(tf.experimental.dlpack.from_dlpack(aligned(pixels).__dlpack__()))
 
     def prepare(self, encoded: bytes, size: tuple[int, int] | None = None) -> Any:
         """Does what must be done image by image; Python's lock is free while TensorFlow works.
@@ -153,15 +151,6 @@ def fuse_layers_only() -> None:
     )
 
 
-def _tensor_of(pixels: NDArray[np.uint8]) -> Any:
-    """Copies an image once, to where TensorFlow takes it as it is; `tf.constant` would copy it twice."""
-    memory = np.empty(pixels.size + _ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % _ALIGNMENT
-    aligned = memory[start : start + pixels.size].reshape(pixels.shape)
-    aligned[:] = pixels
-    return tf.experimental.dlpack.from_dlpack(aligned.__dlpack__())
-
-
 def _reduced_decoders(per_image: Part) -> dict[int, Any]:
     """Imports the part before the cut once more for each scale at which a JPEG can be decoded."""
     decoders = {}
@@ -210,12 +199,3 @@ def first_line(error: BaseException) -> str:
     # From inside a function the message comes after "Graph execution error:" and a stack, just above the "[[{{node".
     said = lines[trace - 1] if trace else next(iter(lines), "")
     return re.sub(r"\{\{\w+ \S*\}\}\s*", "", said)[:300].strip() or type(error).__name__
-
-
-def release_memory() -> None:
-    """Gives freed memory back to the system: importing a graph leaves several times its size behind in free lists."""
-    gc.collect()
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError):
-        return  # not glibc, where it is not needed
