@@ -15,7 +15,7 @@ from PIL import Image
 from jobs.labelling.header import PILLOW_ERRORS, ImageHeader, ImageLimits, ImageSize, check_image
 from jobs.labelling.png import bands, png_of
 from jobs.labelling.rejection import ImageRejectedError
-from jobs.labelling.webp import first_frame_of, is_animated
+from jobs.labelling.webp import first_frame_of, is_animated, may_be_transparent
 from jobs.models.aligned_pixels import empty_pixels
 
 Pixels = NDArray[np.uint8]
@@ -100,7 +100,7 @@ def _still_webp(encoded: bytes) -> Pixels:
 
 
 def _animated_webp(encoded: bytes, canvas: ImageSize) -> Pixels:
-    """Decodes the first frame; around it the canvas is transparent."""
+    """Decodes the first frame; around it the canvas is transparent, or black in a file that says that nothing is."""
     frame = first_frame_of(encoded)
     stored = check_image(frame.encoded, ImageLimits(canvas.pixels / 1e6, len(encoded) / 1e6)).stored
     right, bottom = frame.left + stored.width, frame.top + stored.height
@@ -111,7 +111,7 @@ def _animated_webp(encoded: bytes, canvas: ImageSize) -> Pixels:
     if stored == canvas:
         return _still_webp(frame.encoded)
     pixels = empty_pixels(canvas.height, canvas.width)
-    pixels.fill(_WHITE)
+    pixels.fill(_WHITE if may_be_transparent(encoded) else 0)
     pixels[frame.top : bottom, frame.left : right] = _still_webp(frame.encoded)
     return pixels
 

@@ -34,6 +34,11 @@ def is_animated(encoded: bytes) -> bool:
     return encoded[12:16] == b"VP8X" and bool(encoded[20] & _ANIMATION)
 
 
+def may_be_transparent(animation: bytes) -> bool:
+    """Reads from an animation's first chunk whether any of its frames has transparency."""
+    return bool(animation[20] & _ALPHA)
+
+
 def first_frame_of(encoded: bytes) -> WebpFrame:
     """Finds the first frame of an animation.
 
