@@ -93,6 +93,8 @@ class LabellingPipeline:
         self._settings = settings
         self._most_pixels = int(settings.limits.megapixels * 1e6)
         self._pixels = PixelBudget(self._most_pixels)
+        # What layers give for a batch takes as much memory: so none is inferred beside one of the largest images.
+        self._pixels_of_a_batch = self._most_pixels // 8 if self._most_pixels > _MANY_PIXELS else 0
         self._decoding = threading.Semaphore(settings.threads)
 
     def run(self, images: Iterable[UnreadImage]) -> Iterator[Labelled]:
@@ -183,7 +185,8 @@ class LabellingPipeline:
         from jobs.models.frozen_graph import ImageDecodeError
 
         try:
-            scores = self._graph.scores([image.tensor for image in batch])
+            with self._pixels.reserve(self._pixels_of_a_batch):
+                scores = self._graph.scores([image.tensor for image in batch])
         except ImageDecodeError as error:
             if len(batch) == 1:
                 return [(batch[0].row, QuarantinedImage(batch[0].name, "unreadable", str(error)))]
