@@ -233,9 +233,8 @@ def test_a_full_disk_leaves_the_old_day_and_with_room_again_the_next_run_succeed
         for pages in (0, 3):  # too few to begin; enough to begin, too few for what the executor writes
             fill_disk(small_disk, pages)
             assert labelling.run(*command) == 2, labelling.said()
-            said = labelling.said().splitlines()[-1]
-            assert said.startswith(f"label_images: error: {out}"), said
-            assert said.endswith(": no space left on the device; nothing was published"), said
+            full = f"{out}: no space left on the device; nothing was published"
+            assert f"label_images: error: {full}\n" in labelling.said()
             assert (run_of(out), names(out)) == (before, PUBLISHED)
         make_room(small_disk)
         assert labelling.run(*command) == 0, labelling.said()
