@@ -77,7 +77,8 @@ def run(main: Callable[[argparse.Namespace], Result], arguments: argparse.Argume
             message = f"{error.filename}: read-only file system; accepted: a place that this user can write"
             failure = Failure(message=message, transient=False)
         elif error.errno in (errno.ENOSPC, errno.EDQUOT):
-            message = f"{error.filename or 'the workspace'}: no space left on the device; nothing was published"
+            outcome = getattr(error, "__notes__", ["nothing was published"])[-1]
+            message = f"{error.filename or 'the workspace'}: no space left on the device; {outcome}"
             failure = Failure(message=message, transient=True)
         else:
             raise

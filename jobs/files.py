@@ -43,3 +43,20 @@ def staged_folder(target: Path) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(staged, ignore_errors=True)
+
+
+@contextmanager
+def named_in_errors(place: Path, outcome: str) -> Iterator[None]:
+    """Completes the system's errors: one that comes in the middle of a file, as of a full disk, does not name it.
+
+    Args:
+        place: What is written; named where the error names nothing.
+        outcome: What the error means for the user, left as a note of it.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(place)
+        error.add_note(outcome)
+        raise

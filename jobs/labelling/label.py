@@ -2,12 +2,14 @@
 
 import errno
 import logging
+import os
 import time
 from dataclasses import replace
 
 from pyspark import Broadcast, SparkContext
 
 from jobs.errors import InvalidArgumentError, InvalidGraphError
+from jobs.files import named_in_errors
 from jobs.labelling.counts import Counts
 from jobs.labelling.partition import (
     BroadcastModel,
@@ -55,25 +57,35 @@ def label_images(request: LabellingRequest) -> LabelledImageSet:
     images = _asked_for(request.images.load(), request.sample)
     log.info("labelling %d images of %s with %s", len(images), request.images, model.stamp.name)
     with request.destination.locked():
-        staged = stage(request.destination)
-        try:
-            with spark_application("label_images") as (context, layout):
-                parts, speed = _label(context, layout, model, images, staged, request)
-            named, carried = images.names(), images.carried
-            if request.publish:
-                counts = publish(request.destination, staged, parts, named, carried)
-            else:
-                counts = seal(staged, parts, named, carried)
-        except BaseException:
-            if not request.destination.journal.exists():  # else it is decided, and the next run completes it
-                discard(request.destination)
-            raise
+        with named_in_errors(request.destination.labels.parent, "nothing was published"):
+            staged, counts, speed = _stage_and_publish(request, model, images)
         result = _result(
             request, model, counts, None if request.publish else staged.run, speed, time.monotonic() - started
         )
         if request.destination.result:
-            result.write(request.destination.result)
-    return result
+            with named_in_errors(
+                request.destination.result, "labels and quarantine are complete, this file is not new"
+            ):
+                result.write(request.destination.result)
+        return result
+
+
+def _stage_and_publish(
+    request: LabellingRequest, model: BroadcastModel, images: ImageSet
+) -> tuple[Staged, Counts, float]:
+    """Leaves nothing staged where anything fails; the lock must be held."""
+    try:
+        staged = stage(request.destination)
+        with spark_application("label_images") as (context, layout):
+            parts, speed = _label(context, layout, model, images, staged, request)
+        named, carried = images.names(), images.carried
+        if request.publish:
+            return staged, publish(request.destination, staged, parts, named, carried), speed
+        return staged, seal(staged, parts, named, carried), speed
+    except BaseException:
+        if not request.destination.journal.exists():  # else it is decided, and the next run completes it
+            discard(request.destination)
+        raise
 
 
 def _asked_for(images: ImageSet, sample: int | None) -> ImageSet:
@@ -111,8 +123,9 @@ def _label(
         try:
             parts: list[PartFiles] = context.parallelize(images.partitions(count), count).mapPartitions(task).collect()
         except Exception as error:
-            if "No space left on device" in str(error):  # on an executor, whose errors come as text
-                raise OSError(errno.ENOSPC, "No space left on device", str(staged.labels)) from None
+            for full in (errno.ENOSPC, errno.EDQUOT):  # on an executor, whose errors come as text
+                if os.strerror(full) in str(error):
+                    raise OSError(full, os.strerror(full), str(staged.labels.parent)) from None
             raise
     return parts, len(images) / (time.monotonic() - started)
 

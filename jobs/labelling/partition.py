@@ -96,8 +96,10 @@ class CheckGraph:
     def __call__(self, nothing: Iterator[Any]) -> Iterator[CheckedGraph | str]:
         """Gives the plan, or the one line that says what is wrong with the graph."""
         list(nothing)  # Spark ends a Python worker that leaves input unread, and the next would import TensorFlow again
+        from jobs.models.memory import return_large_memory
         from jobs.models.threads import use_one_core_per_operation
 
+        return_large_memory()
         use_one_core_per_operation(self.cores)
         from jobs.models.batch_size import fastest_batch_size
         from jobs.models.frozen_graph import fuse_layers_only, load_graph
@@ -147,8 +149,10 @@ class LabelPartition:
 
     def __call__(self, partitions: Iterator[bytes]) -> Iterator[PartFiles]:
         """Labels the images of each partition; gives the names of the files that it wrote."""
+        from jobs.models.memory import return_large_memory
         from jobs.models.threads import use_one_core_per_operation
 
+        return_large_memory()
         use_one_core_per_operation(self.cores)
         from jobs.models.frozen_graph import fuse_layers_only, load_graph
 

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.labelling.formats import for_graph
-from jobs.labelling.header import ImageLimits, ImageSize, check_image
+from jobs.labelling.formats import for_graph, goes_as_it_is, upright_pixels
+from jobs.labelling.header import ImageHeader, ImageLimits, ImageSize, check_image
 from jobs.labelling.pixel_budget import PixelBudget
 from jobs.labelling.rejection import ImageRejectedError
 from jobs.labelling.schema import FeaturedImage, LabelledImage, QuarantinedImage, Row
 from jobs.labelling.sources.image_set import UnreadImage
 from jobs.labelling.top_labels import top_labels
+from jobs.models.memory import trim_memory
 
 if TYPE_CHECKING:
     from jobs.models.frozen_graph import FrozenGraph
@@ -66,7 +67,13 @@ class PipelineSettings:
 
 
 _MEMORY = 256_000_000
-"""Bytes of encoded images that a partition may hold at once, beside a large one for each thread that decodes."""
+"""Bytes of encoded images that a partition may hold at once, beside a large one, or one for each thread that decodes."""
+
+_LARGE = 16_000_000
+"""Bytes of an encoded image from which on it is read, from a file nearby, only while no other is decoded."""
+
+_MANY_PIXELS = 16_000_000
+"""Of an image for which it pays to make room first."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +102,10 @@ class LabellingPipeline:
         self._graph = graph
         self._labels = labels
         self._settings = settings
-        self._pixels = PixelBudget(int(settings.limits.megapixels * 1e6))
+        self._most_pixels = int(settings.limits.megapixels * 1e6)
+        self._pixels = PixelBudget(self._most_pixels)
+        # What layers give for a batch takes as much memory: so none is inferred beside one of the largest images.
+        self._pixels_of_a_batch = self._most_pixels // 8 if self._most_pixels > _MANY_PIXELS else 0
         self._decoding = threading.Semaphore(settings.threads)
 
     def run(self, images: Iterable[UnreadImage]) -> Iterator[Labelled]:
@@ -141,35 +151,53 @@ class LabellingPipeline:
     def _prepare(self, image: UnreadImage) -> _Prepared | Labelled:
         from jobs.models.frozen_graph import ImageDecodeError
 
-        limit = self._settings.limits.bytes
-        small = min(limit, _MEMORY // self._settings.readers)
         try:
-            try:
-                encoded = image.read(small)
-            except ImageRejectedError as rejected:
-                if rejected.reason != "too_large" or small == limit:
-                    raise
-                with self._decoding:  # read again, with fewer others at the same time
-                    return self._decode(image, image.read(limit))
+            encoded = self._read_if_small(image)
             with self._decoding:
-                return self._decode(image, encoded)
+                if encoded is not None:
+                    return self._decode(image, encoded)
+                if self._settings.reads_at_once:  # a slow server holds up nobody else's
+                    return self._decode(image, image.read(self._settings.limits.bytes))
+                with self._pixels.reserve(self._most_pixels):
+                    encoded = image.read(self._settings.limits.bytes)
+                    return self._decode_checked(image, encoded, check_image(encoded, self._settings.limits))
         except ImageRejectedError as rejected:
             return image.row, QuarantinedImage(image.name, rejected.reason, rejected.detail)
         except ImageDecodeError as error:
             return image.row, QuarantinedImage(image.name, "unreadable", str(error))
 
+    def _read_if_small(self, image: UnreadImage) -> bytes | None:
+        """Gives None where an image is to be read again, beside few others; nothing of it is in memory then."""
+        limit = self._settings.limits.bytes
+        small = min(limit, _LARGE, _MEMORY // self._settings.readers)
+        try:
+            return image.read(small)
+        except ImageRejectedError as rejected:
+            if rejected.reason != "too_large" or small == limit:
+                raise
+            return None
+
     def _decode(self, image: UnreadImage, encoded: bytes) -> _Prepared:
         header = check_image(encoded, self._settings.limits)
+        with self._pixels.reserve(header.size.pixels):
+            return self._decode_checked(image, encoded, header)
+
+    def _decode_checked(self, image: UnreadImage, encoded: bytes, header: ImageHeader) -> _Prepared:
         size = header.size
-        with self._pixels.reserve(size.pixels):
+        if size.pixels > _MANY_PIXELS:
+            trim_memory()
+        if self._graph.takes_pixels and not goes_as_it_is(header):
+            tensor = self._graph.prepare_pixels(upright_pixels(encoded, header))
+        else:
             tensor = self._graph.prepare(for_graph(encoded, header), (size.width, size.height))
-            return _Prepared(image.row, image.name, size, tensor)
+        return _Prepared(image.row, image.name, size, tensor)
 
     def _infer(self, batch: list[_Prepared]) -> list[Labelled]:
         from jobs.models.frozen_graph import ImageDecodeError
 
         try:
-            scores = self._graph.scores([image.tensor for image in batch])
+            with self._pixels.reserve(self._pixels_of_a_batch):
+                scores = self._graph.scores([image.tensor for image in batch])
         except ImageDecodeError as error:
             if len(batch) == 1:
                 return [(batch[0].row, QuarantinedImage(batch[0].name, "unreadable", str(error)))]

@@ -66,10 +66,12 @@ def stage(destination: Destination) -> Staged:
 
 
 def discard(destination: Destination) -> None:
-    """Removes every staged folder; what is published stays as it is. The lock must be held."""
+    """Removes every staged folder and half-written journal; what is published stays as it is. The lock must be held."""
     for folder in destination.folders:
         for leftover in folder.parent.glob(f".{folder.name}.*-????????????"):
             shutil.rmtree(leftover, ignore_errors=True)
+    for half in destination.journal.parent.glob(f".{destination.journal.name}.*"):
+        half.unlink(missing_ok=True)
 
 
 def publish(

@@ -3,8 +3,6 @@
 Importing this module imports TensorFlow: it belongs on executors.
 """
 
-import ctypes
-import gc
 import re
 from typing import Any
 
@@ -12,11 +10,19 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from jobs.models.aligned_pixels import aligned
 from jobs.models.graph_front import with_decoder
 from jobs.models.graph_plan import GraphPlan
 from jobs.models.graph_reading import read_graph
-from jobs.models.graph_rewrites import REDUCTIONS, decode_reduced, reduction_for, resize_integers
+from jobs.models.graph_rewrites import (
+    REDUCTIONS,
+    decode_reduced,
+    decoded_pixels,
+    reduction_for,
+    resize_integers,
+)
 from jobs.models.graph_split import Part, batched_part, function_of, infer_shapes, part_between
+from jobs.models.memory import release_memory
 
 _JPEG_BEGINS = b"\xff\xd8"
 
@@ -57,7 +63,8 @@ class FrozenGraph:
             plan: How to run it.
         """
         self.plan = plan
-        self._per_batch = None
+        self._per_batch: Any = None
+        self._from_pixels: Any = None
         self._reduced: dict[int, Any] = {}
         self._image_shape: tuple[int, int] | None = None
         per_image = part_between(graph, plan.input_tensor, tf.string, plan.cut_tensor or plan.output_tensor)
@@ -68,10 +75,27 @@ class FrozenGraph:
                 batched_part(graph, inferred, plan.cut_tensor, plan.output_tensor), (None, *shape[1:])
             )
             resize_integers(per_image.graph)
+            if pixels := decoded_pixels(per_image.graph, per_image.fed):
+                part = part_between(per_image.graph, pixels, tf.uint8, per_image.output)
+                self._from_pixels = function_of(part, (None, None, 3))
             if plan.reduced_decoding and len(shape) == 4:
                 self._image_shape = (shape[1], shape[2])
                 self._reduced = _reduced_decoders(per_image)
         self._per_image = function_of(per_image, ())
+
+    @property
+    def takes_pixels(self) -> bool:
+        """Whether `prepare_pixels` can be used."""
+        return self._from_pixels is not None
+
+    def prepare_pixels(self, pixels: NDArray[np.uint8]) -> Any:
+        """Does what `prepare` does for a PNG of these pixels, without making and decoding one.
+
+        Args:
+            pixels: Of shape (height, width, 3), which may be a view in any order; only where `takes_pixels`.
+        """
+        # `tf.constant` would copy them twice.
+        return self._from_pixels(tf.experimental.dlpack.from_dlpack(aligned(pixels).__dlpack__()))
 
     def prepare(self, encoded: bytes, size: tuple[int, int] | None = None) -> Any:
         """Does what must be done image by image; Python's lock is free while TensorFlow works.
@@ -155,6 +179,8 @@ def load_graph(content: bytes, plan: GraphPlan) -> FrozenGraph:
     graph = read_graph(content)
     if plan.pixels:
         graph, _ = with_decoder(graph, plan.pixels)
+    if plan.cut_tensor is None:
+        resize_integers(graph)  # else it is done to the part that is run image by image
     return keep_loaded(FrozenGraph(graph, plan))
 
 
@@ -173,12 +199,3 @@ def first_line(error: BaseException) -> str:
     # From inside a function the message comes after "Graph execution error:" and a stack, just above the "[[{{node".
     said = lines[trace - 1] if trace else next(iter(lines), "")
     return re.sub(r"\{\{\w+ \S*\}\}\s*", "", said)[:300].strip() or type(error).__name__
-
-
-def release_memory() -> None:
-    """Gives freed memory back to the system: importing a graph leaves several times its size behind in free lists."""
-    gc.collect()
-    try:
-        ctypes.CDLL(None).malloc_trim(0)
-    except (OSError, AttributeError):
-        return  # not glibc, where it is not needed

@@ -10,12 +10,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from jobs.errors import InvalidGraphError
-from jobs.models.frozen_graph import FrozenGraph, ImageDecodeError, first_line, keep_loaded, release_memory
+from jobs.models.frozen_graph import FrozenGraph, ImageDecodeError, first_line, keep_loaded
 from jobs.models.graph_front import find_pixel_input, with_decoder
 from jobs.models.graph_plan import GraphPlan, PixelFormat
 from jobs.models.graph_reading import read_graph
 from jobs.models.graph_split import batchable_tensors, infer_shapes
 from jobs.models.graph_topology import find_input, find_output
+from jobs.models.memory import release_memory
 from jobs.models.sample_jpegs import sample_jpegs
 
 _CUTS_TRIED = 4

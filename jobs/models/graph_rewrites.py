@@ -16,6 +16,7 @@ _SAME_IN_ANY_TYPE = {"ExpandDims": "T", "Identity": "T", "PlaceholderWithDefault
 _SAME_EVERYWHERE = (*_RESIZE_TO_FLOAT, *_SAME_IN_ANY_TYPE, "ResizeNearestNeighbor", "Round", "Cast")
 """Operations that treat all pixels alike, wherever they lie and however many there are."""
 
+_RGB = 3
 _DT_FLOAT, _DT_UINT8 = 1, 4  # tensorflow/core/framework/types.proto
 
 
@@ -72,6 +73,25 @@ def decode_reduced(graph: Any, output: str, reduction: int) -> bool:
         return False
     node.attr["ratio"].i = reduction
     return True
+
+
+def decoded_pixels(graph: Any, encoded: str) -> str | None:
+    """Names the tensor with the decoder's pixels, where these alone decide all that follows.
+
+    Args:
+        graph: A `GraphDef`.
+        encoded: Scalar string: one encoded image.
+
+    Returns:
+        `(height, width, 3)` of bytes; None where the decoder gives something else, or where there are several.
+    """
+    takers = [node for node in graph.node if encoded in map(tensor_name, node.input)]
+    if len(takers) != 1 or takers[0].op not in ("DecodeJpeg", "DecodePng"):
+        return None
+    (decoder,) = takers
+    kind = decoder.attr["dtype"].type if "dtype" in decoder.attr else _DT_UINT8
+    whole = decoder.attr["ratio"].i in (0, 1) if "ratio" in decoder.attr else True
+    return tensor_name(decoder.name) if decoder.attr["channels"].i == _RGB and kind == _DT_UINT8 and whole else None
 
 
 def reduction_for(size: tuple[int, int], wanted: tuple[int, int]) -> int:

@@ -24,6 +24,7 @@ class AwkwardServer(ThreadingHTTPServer):
         headers: Headers of the last request for each path.
         sent: Bytes of bodies that were sent for each path.
         most_at_once: The most requests that were answered at the same time.
+        released: Until it is set, images under `/held/` are not sent.
     """
 
     daemon_threads = True
@@ -36,7 +37,7 @@ class AwkwardServer(ThreadingHTTPServer):
         self.headers: dict[str, dict[str, str]] = {}
         self.sent: Counter[str] = Counter()
         self.most_at_once = self.now = 0
-        self.closing = threading.Event()
+        self.closing, self.released = threading.Event(), threading.Event()
         self.lock = threading.Lock()
 
     @property
@@ -60,6 +61,7 @@ def awkward_server(images: dict[str, bytes], latency: float = 0.0) -> Iterator[A
             yield server
         finally:
             server.closing.set()
+            server.released.set()
             server.shutdown()
             thread.join()
 
@@ -100,6 +102,10 @@ class _Answer(BaseHTTPRequestHandler):
             time.sleep(self.server.latency)
         content = self.server.images.get(name)
         self.body(b"gone", 404) if content is None else self.body(content)
+
+    def send_held(self, name: str) -> None:
+        self.server.released.wait()
+        self.body(self.server.images[name])
 
     def send_status(self, rest: str) -> None:
         self.body(b"trouble", int(rest))

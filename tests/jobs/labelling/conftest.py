@@ -1,6 +1,8 @@
 """What the tests of labelling share: the stock graph, photos, and a destination."""
 
 import argparse
+import os
+import subprocess
 
 import pytest
 
@@ -36,3 +38,19 @@ def options():
 @pytest.fixture
 def request_for(options):
     return lambda *arguments: request_from(options(*arguments))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder on a real disk of one megabyte."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a disk that is small enough to fill")
+    folder = tmp_path / "small_disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no disk can be mounted here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from jobs.labelling.formats import for_graph
-from jobs.labelling.header import ImageLimits, ImageSize, check_image
+from jobs.labelling.formats import for_graph, upright_pixels
+from jobs.labelling.header import ImageHeader, ImageLimits, ImageSize, check_image
 from jobs.labelling.rejection import ImageRejectedError
 
 LIMITS = ImageLimits(megapixels=1, megabytes=1)
@@ -82,6 +82,38 @@ def test_of_an_animation_the_first_frame_is_seen(form):
     frames = [Image.new("RGB", (40, 24), colour) for colour in ("red", "blue")]
     content = encoded(frames[0], form, save_all=True, append_images=frames[1:], **LOSSLESS.get(form, {}))
     assert (decoded(content) == (255, 0, 0)).all()
+
+
+def animation(canvas=(40, 24), **options):
+    """Two frames; of a canvas that is said to be larger, they fill the upper left corner."""
+    frames = [Image.fromarray(np.roll(np.asarray(picture("RGBA")), turn, axis=1)) for turn in (0, 7)]
+    for frame in frames:
+        frame.putalpha(frame.getchannel("R").point(lambda value: 255 - value // 2))
+    if not options.pop("transparent"):
+        frames = [frame.convert("RGB") for frame in frames]
+    content = encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], **options)
+    return content[:24] + b"".join((side - 1).to_bytes(3, "little") for side in canvas) + content[30:]
+
+
+@pytest.mark.parametrize("canvas", [(40, 24), (50, 31)], ids=["whole", "part"])
+@pytest.mark.parametrize("lossless", [True, False])
+@pytest.mark.parametrize("transparent", [True, False])
+def test_the_first_frame_of_an_animated_webp_is_what_pillow_shows_of_it_on_white(canvas, lossless, transparent):
+    content = animation(canvas, lossless=lossless, transparent=transparent)
+    with Image.open(io.BytesIO(content)) as image:
+        assert image.n_frames == 2
+        shown = Image.new("RGBA", image.size, "white")
+        shown.alpha_composite(image.convert("RGBA"))
+    assert shown.size == canvas
+    assert (decoded(content) == np.asarray(shown.convert("RGB"))).all()
+
+
+def test_an_animated_webp_without_a_whole_frame_is_unreadable():
+    content = animation(lossless=True, transparent=False)
+    with pytest.raises(ImageRejectedError, match="unreadable: an animation without a whole first frame"):
+        upright_pixels(content[: content.index(b"ANMF") + 60], ImageHeader("WEBP", ImageSize(40, 24)))
+    with pytest.raises(ImageRejectedError, match="unreadable: a frame of 40 x 24 pixels where there is none"):
+        upright_pixels(content, ImageHeader("WEBP", ImageSize(39, 30)))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])

@@ -1,8 +1,10 @@
 """Publishing is all or nothing, survives a kill at any step, and belongs to one driver at a time."""
 
+import errno
 import subprocess
 import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +32,7 @@ from jobs.labelling.schema import (
     quarantine_table,
     with_carried,
 )
+from tests.jobs.labelling.full_disk import fill_disk
 
 MODEL = ModelStamp("model", None, "0" * 64)
 
@@ -248,6 +251,45 @@ def test_a_driver_killed_before_the_decision_is_rolled_back(destination):
         stage(destination)
     assert not left.labels.exists()
     assert published(destination) == (["old"], [])
+
+
+def test_a_journal_that_was_half_written_when_its_driver_was_killed_is_removed(destination, monkeypatch):
+    with destination.locked():
+        with monkeypatch.context() as patched:
+            patched.setattr(Path, "replace", die)
+            patched.setattr(Path, "unlink", lambda *_, **__: None)  # the dead clear nothing away
+            with pytest.raises(Killed):
+                publish_rows(destination, ["a"])
+        assert hidden(destination)
+        publish_rows(destination, ["b"])
+    assert published(destination) == (["b"], [])
+    assert not hidden(destination)
+
+
+def fails_for_lack_of_room(destination, labelled):
+    try:
+        publish_rows(destination, labelled, ["bad"])
+    except OSError as error:
+        discard(destination)
+        return error.errno == errno.ENOSPC
+    return False
+
+
+def test_wherever_the_disk_runs_full_the_old_day_stays_until_there_is_room(small_disk):
+    destination = Destination.in_folder(small_disk / "out")
+    new = [f"image {number}" for number in range(500)]
+    pages = 0
+    with destination.locked():
+        publish_rows(destination, ["old"], ["older"])
+        fill_disk(small_disk, pages)
+        while fails_for_lack_of_room(destination, new):
+            assert published(destination) == (["old"], ["older"])
+            assert not hidden(destination)
+            pages += 1
+            fill_disk(small_disk, pages)
+    assert pages > 4, "two markers, the rows of both folders, and the journal"
+    assert published(destination) == (sorted(new), ["bad"])
+    assert not hidden(destination)
 
 
 def test_a_reader_never_misses_the_labels_while_they_are_replaced(destination):

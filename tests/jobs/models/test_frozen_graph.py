@@ -98,6 +98,45 @@ def test_a_partial_batch_is_not_traced_again(stock_graph):
     assert traced == []
 
 
+def test_pixels_give_what_a_png_of_them_gives(stock_graph, photos):
+    graph = load_graph(stock_graph, plan_graph(stock_graph))
+    pixels = np.asarray(Image.open(photos / "cat.jpg").convert("RGB"))
+    assert graph.takes_pixels
+    for view in (pixels, pixels[:, ::-1], pixels.swapaxes(0, 1)[::-1], pixels[:7, :5]):
+        encoded = io.BytesIO()
+        Image.fromarray(view).save(encoded, "PNG")
+        np.testing.assert_array_equal(graph.prepare_pixels(view), graph.prepare(encoded.getvalue()))
+
+
+def decoded_otherwise(decode):
+    def classify(contents):
+        image = tf.cast(decode(contents), tf.float32)
+        small = tf.raw_ops.ResizeBilinear(images=tf.expand_dims(image, 0), size=(SIDE, SIDE))
+        tf.nn.softmax(dense(tf.reshape(small, (1, -1))), name="softmax")
+
+    return graph_of(classify)
+
+
+@pytest.mark.parametrize(
+    "decode",
+    [
+        lambda contents: tf.raw_ops.DecodeJpeg(contents=contents, channels=1),
+        lambda contents: tf.raw_ops.DecodeJpeg(contents=contents, channels=3, ratio=2),
+        lambda contents: tf.raw_ops.DecodePng(contents=contents, channels=3, dtype=tf.uint16),
+        lambda contents: (
+            tf.raw_ops.DecodeJpeg(contents=contents, channels=3)
+            + tf.cast(tf.raw_ops.ExtractJpegShape(contents=contents)[0] // 255, tf.uint8)
+        ),
+    ],
+    ids=["one channel", "reduced", "16 bits", "two decoders"],
+)
+def test_a_graph_whose_decoder_is_not_all_that_it_takes_of_an_image_takes_no_pixels(decode):
+    content = decoded_otherwise(decode)
+    graph = load_graph(content, plan_graph(content))
+    assert graph.plan.cut_tensor
+    assert not graph.takes_pixels
+
+
 @pytest.mark.parametrize("pinned", [(1, SIDE * SIDE * 3), (1, -1)], ids=["by its size", "by -1"])
 def test_a_reshape_pinned_to_one_image_is_rewritten(pinned):
     content = graph_of(lambda contents: tf.nn.softmax(dense(tf.reshape(resized(contents), pinned)), name="softmax"))
