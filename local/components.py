@@ -20,7 +20,7 @@ from local.errors import ComponentFailedError
 from local.processes import ProcessRecord, last_lines
 from local.settings import Settings, airflow_command, log_file
 
-START_TIMEOUT = 180.0
+START_TIMEOUT = 300.0
 """Seconds until a component must be healthy; a cold disk and no byte code take a minute."""
 
 AIRFLOW = {
