@@ -93,21 +93,21 @@ def wrong_rows(workspace: Workspace, day: date, version: ModelVersion) -> list[s
     if sorted(row["image"] for row in labels) != sorted(expected):
         wrong.append(f"{day}: labels of {[row['image'] for row in labels]}")
     if sorted((row["image"], row["reason"]) for row in quarantine) != [
-        (name, "unreadable") for name in damaged_of(day)
+        (name, "not_an_image") for name in damaged_of(day)
     ]:
         wrong.append(f"{day}: quarantine {quarantine}")
     return wrong
 
 
 def published(workspace: Workspace) -> dict[str, list[dict]]:
-    """Reads all that readers see of the image set: the rows of each file of each day, without when they were labelled."""
-    found = {}
+    """Reads all that readers see of the image set: the rows of each day by image, without when they were labelled."""
+    found: dict[str, list[dict]] = {}
     for kind in ("labels", "quarantine"):
-        for file in sorted((workspace.root / kind / NAME).glob("ds=*/*.parquet")):
-            rows = pq.read_table(file, partitioning=None).to_pylist()
-            found[f"{kind}/{file.parent.name}/{file.name}"] = [
-                {column: value for column, value in row.items() if column != "labelled_at"} for row in rows
-            ]
+        for file in (workspace.root / kind / NAME).glob("ds=*/*.parquet"):
+            rows = found.setdefault(f"{kind}/{file.parent.name}", [])
+            for row in pq.read_table(file, partitioning=None).to_pylist():
+                rows.append({column: value for column, value in row.items() if column != "labelled_at"})
+                rows.sort(key=lambda row: row["image"])
     return found
 
 
