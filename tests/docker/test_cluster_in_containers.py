@@ -1,6 +1,7 @@
 """The cluster in containers, really started: the demonstration on two Spark workers, and who may not use Spark."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,8 +36,13 @@ class Cluster:
         return self._run(sys.executable, str(self.script), *arguments)
 
     def inside(self, service: str, *command: str) -> subprocess.CompletedProcess[str]:
-        """Runs a command in the first container of a service."""
-        return self._run("docker", "exec", f"{self.project}_{service}_1", *command)
+        """Runs a command in a container of a service."""
+        wanted = {"project": self.project, "service": service}
+        filters = [
+            word for key, value in wanted.items() for word in ("--filter", f"label=com.docker.compose.{key}={value}")
+        ]
+        container = self._run("docker", "ps", "--quiet", *filters).stdout.split()[0]
+        return self._run("docker", "exec", container, *command)
 
     def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=1800, check=False)
@@ -44,9 +50,11 @@ class Cluster:
 
 @pytest.fixture(scope="module")
 def cluster(engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Built from what git knows of this checkout, and removed with all that it wrote."""
-    copy = tmp_path_factory.mktemp("clone")
-    subprocess.run(f"git ls-files -z | xargs -0 cp --parents -t {copy}", shell=True, cwd=REPOSITORY, check=True)  # noqa: S602
+    """Built from a copy of this checkout, and removed with all that it wrote."""
+    copy = tmp_path_factory.mktemp("cluster") / "atoll"
+    shutil.copytree(
+        REPOSITORY, copy, ignore=shutil.ignore_patterns(".git", ".venv*", "var", ".env", "*_cache", "__pycache__")
+    )
     project = f"atolltest{os.getpid()}"
     ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
     named = {"COMPOSE_PROJECT_NAME": project, "ATOLL_VERSION": project}
