@@ -1,5 +1,6 @@
 """Pages of labelled days: which there are, the gallery and the quarantine of one, and one image."""
 
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -71,8 +72,7 @@ def show_day(
     labelled = read_day(workspace, image_set, day)
     wanted = Wanted(label or None, lowest, highest, text.strip(), order)
     rows = labelled.select(wanted)
-    pages = max(1, -(-rows.num_rows // PER_PAGE))
-    number = min(number, pages)
+    part = _part(rows.num_rows, number)
     return page(
         request,
         "day.html",
@@ -83,9 +83,9 @@ def show_day(
         quarantined=read_quarantine(workspace, image_set, day).num_rows,
         wanted=wanted,
         found=rows.num_rows,
-        rows=labelled.rows(rows.slice((number - 1) * PER_PAGE, PER_PAGE)),
-        number=number,
-        pages=pages,
+        rows=labelled.rows(rows.slice(part.first, PER_PAGE)),
+        number=part.number,
+        pages=part.pages,
         others=_beside(workspace, image_set, day),
         stamp=stamp(workspace.labels(image_set, day)),
     )
@@ -107,8 +107,7 @@ def show_comparison(
     one, beside = read_day(workspace, image_set, day), read_day(workspace, other, day)
     compared = Comparison(one, beside)
     rows = compared.select(shown, label or None, other_label or None)
-    pages = max(1, -(-rows.num_rows // PER_PAGE))
-    number = min(number, pages)
+    part = _part(rows.num_rows, number)
     return page(
         request,
         "comparison.html",
@@ -125,9 +124,9 @@ def show_comparison(
         other_label=other_label,
         shown=shown,
         found=rows.num_rows,
-        rows=compared.rows(rows.slice((number - 1) * PER_PAGE, PER_PAGE)),
-        number=number,
-        pages=pages,
+        rows=compared.rows(rows.slice(part.first, PER_PAGE)),
+        number=part.number,
+        pages=part.pages,
         stamp=stamp(workspace.labels(image_set, day)),
     )
 
@@ -141,8 +140,7 @@ def show_quarantine(request: Request, image_set: str, day: date, reason: str = "
     for one in every["reason"].to_pylist():
         reasons[one] = reasons.get(one, 0) + 1
     rows = [row for row in every.to_pylist() if reason in ("", row["reason"])]
-    pages = max(1, -(-len(rows) // PER_PAGE))
-    number = min(number, pages)
+    part = _part(len(rows), number)
     return page(
         request,
         "quarantine.html",
@@ -154,9 +152,9 @@ def show_quarantine(request: Request, image_set: str, day: date, reason: str = "
         quarantined=every.num_rows,
         reasons=reasons,
         reason=reason,
-        rows=rows[(number - 1) * PER_PAGE : number * PER_PAGE],
-        number=number,
-        pages=pages,
+        rows=rows[part.first : part.first + PER_PAGE],
+        number=part.number,
+        pages=part.pages,
     )
 
 
@@ -187,6 +185,28 @@ def give_thumbnail(image_set: str, day: date, name: str, size: int = SIZES[0]) -
         raise HTTPException(404, f"{name}: {error}") from None
     # Its address changes when the day is labelled anew.
     return Response(content, media_type=media_type, headers={"Cache-Control": "private, max-age=86400"})
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One page of many rows.
+
+    Attributes:
+        number: Which, from 1.
+        pages: How many there are.
+        first: Position of its first row.
+    """
+
+    number: int
+    pages: int
+    first: int
+
+
+def _part(rows: int, asked: int) -> _Part:
+    """Gives the page that is asked for, or the last."""
+    pages = max(1, -(-rows // PER_PAGE))
+    number = min(asked, pages)
+    return _Part(number, pages, (number - 1) * PER_PAGE)
 
 
 def _pictures(workspace: Workspace, image_set: str, day: date) -> Path:
