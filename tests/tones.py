@@ -100,15 +100,25 @@ def wrong_rows(workspace: Workspace, day: date, version: ModelVersion) -> list[s
 
 
 def published(workspace: Workspace) -> dict[str, list[dict]]:
-    """Reads all that readers see of the image set: the rows of each day by image, without when they were labelled."""
+    """Reads all that readers see of the image set: the rows of each day by image, without when they were labelled.
+
+    Scores are those of float32, and what is nearly zero is left out: TensorFlow adds up in another order from run to run.
+    """
     found: dict[str, list[dict]] = {}
     for kind in ("labels", "quarantine"):
         for file in (workspace.root / kind / NAME).glob("ds=*/*.parquet"):
             rows = found.setdefault(f"{kind}/{file.parent.name}", [])
-            for row in pq.read_table(file, partitioning=None).to_pylist():
-                rows.append({column: value for column, value in row.items() if column != "labelled_at"})
-                rows.sort(key=lambda row: row["image"])
+            rows += [_steady(row) for row in pq.read_table(file, partitioning=None).to_pylist()]
+            rows.sort(key=lambda row: row["image"])
     return found
+
+
+def _steady(row: dict) -> dict:
+    steady = {column: value for column, value in row.items() if column != "labelled_at"}
+    if "score" in row:
+        best = [(one["label"], round(one["score"], 6)) for one in row["top_k"] if one["score"] > 1e-6]
+        steady |= {"score": round(row["score"], 6), "top_k": best}
+    return steady
 
 
 @contextmanager
