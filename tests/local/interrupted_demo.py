@@ -11,7 +11,7 @@ from local.runs import follow, wait_for_dags
 from local.settings import Settings
 
 
-def endless() -> int:
+def endless(airflow_url: None) -> int:
     display = PlainDisplay(lambda line: None)
     with _stack(Settings.from_environment(), display) as (airflow, since):
         wait_for_dags(airflow, ["naps"], since)
