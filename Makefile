@@ -36,7 +36,7 @@ status: ## say what runs; exit status 3 (make says 2) when the stack is down
 cluster-up: ## build the image and start everything in containers (WORKERS=2)
 	@exec python3 docker/cluster.py up --workers $(WORKERS)
 
-cluster-demo: cluster-up ## the demonstration on it
+cluster-demo: ## the demonstration on it, which is started if it is not up
 	@exec python3 docker/cluster.py demo
 
 cluster-down: ## stop the containers; what they wrote stays (python3 docker/cluster.py down --volumes deletes it)

@@ -13,6 +13,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ENV_FILE = HERE / ".env"
+DEMO_WORKERS = 2
+"""Containers of Spark workers for a demonstration that finds no cluster."""
+
 START_TIMEOUT = 600.0
 """Seconds until every container must be healthy; the first start also makes the databases."""
 
@@ -33,6 +36,8 @@ def main(arguments: list[str] | None = None) -> int:
         if options.command == "up":
             up(options.workers)
         elif options.command == "demo":
+            if not ENV_FILE.exists() or not states():
+                up(DEMO_WORKERS)
             compose("run", "--rm", "demo")
         else:
             compose("down", "--remove-orphans", *(["--volumes"] if options.volumes else []))
