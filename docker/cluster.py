@@ -105,8 +105,10 @@ def states() -> dict[str, str]:
     """Gives the state of each container by its name: `healthy`, `starting`, `unhealthy`, `exited 0`, ..."""
     found = subprocess.run(
         [*_compose(), "ps", "--all", "--quiet"] if _compose()[0] == "docker" else [*_compose(), "ps", "--quiet"],
-        cwd=HERE, capture_output=True, text=True, check=True,
+        cwd=HERE, capture_output=True, text=True, check=False,
     )  # fmt: skip
+    if found.returncode:
+        raise ClusterError(f"Docker does not say what runs: {found.stderr.strip()}")
     inspected = subprocess.run(
         ["docker", "inspect", *found.stdout.split()], capture_output=True, text=True, check=False
     )
