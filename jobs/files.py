@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from jobs.object_place import Place
+
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes `content` beside `path` and renames it into place."""
@@ -46,7 +48,7 @@ def staged_folder(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def named_in_errors(place: Path, outcome: str) -> Iterator[None]:
+def named_in_errors(place: Place, outcome: str) -> Iterator[None]:
     """Completes the system's errors: one that comes in the middle of a file, as of a full disk, does not name it.
 
     Args:
