@@ -4,6 +4,7 @@ boto3 does it, since neither Arrow nor fsspec promises a write with a condition.
 where every tool of S3 finds them: `AWS_*` in the environment, a profile, or the machine's role.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -202,7 +203,7 @@ def _client() -> Any:
 
     # A silent server is left after a minute; a write with a condition that was answered too late is told by what is there then.
     settings = Config(retries={"mode": "standard"}, connect_timeout=10, read_timeout=60)
-    return boto3.session.Session().client("s3", config=settings)
+    return boto3.session.Session(region_name=os.environ.get("AWS_REGION")).client("s3", config=settings)
 
 
 @cache
