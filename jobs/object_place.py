@@ -36,7 +36,8 @@ class ObjectPlace:
         bucket, _, key = url.partition("://")[2].partition("/")
         parts = key.rstrip("/").split("/") if key.rstrip("/") else []
         if not url.startswith(_SCHEMES) or not _BUCKET.fullmatch(bucket) or any(p in ("", ".", "..") for p in parts):
-            raise InvalidArgumentError(f"{what}: {url!r}; accepted: s3://BUCKET/PREFIX")
+            shown = re.sub(r"//.*@", "//...@", url)  # a password has no place in a URL, and none in a log
+            raise InvalidArgumentError(f"{what}: {shown!r}; accepted: s3://BUCKET/PREFIX")
         return cls(bucket, "/".join(parts))
 
     def __truediv__(self, name: str) -> "ObjectPlace":

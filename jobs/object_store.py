@@ -71,8 +71,8 @@ def write_if_unchanged(place: ObjectPlace, content: bytes, version: str | None) 
 
 def upload(file: Path, place: ObjectPlace) -> None:
     """Writes a file as an object; it is there whole, or not at all."""
-    with _told(place, missing=False):
-        _client().upload_file(str(file), place.bucket, place.key, Config=_transfers())
+    with _told(place, missing=False), file.open("rb") as content:
+        _client().upload_fileobj(content, place.bucket, place.key, Config=_transfers())
 
 
 def download(place: ObjectPlace, file: Path) -> bool:
@@ -150,7 +150,8 @@ def connection() -> tuple[str, str | None]:
     """Gives region and endpoint as boto3 finds them; no endpoint where it is Amazon's own."""
     meta = _client().meta
     own = ".amazonaws.com" in meta.endpoint_url
-    return meta.region_name or "us-east-1", None if own else meta.endpoint_url
+    region = meta.region_name if meta.region_name not in (None, "aws-global") else "us-east-1"
+    return region, None if own else meta.endpoint_url
 
 
 @dataclass
@@ -167,6 +168,7 @@ def _told(place: ObjectPlace, let_pass: set[str] = _GONE, missing: bool = True) 
         let_pass: Codes of errors after which the block is simply left.
         missing: Whether any pass.
     """
+    from boto3.exceptions import Boto3Error
     from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 
     asked = _Asked()
@@ -188,7 +190,7 @@ def _told(place: ObjectPlace, let_pass: set[str] = _GONE, missing: bool = True) 
             f"{place}: no credentials; accepted: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment, a profile or "
             "a role, for the driver and for the executors"
         ) from None
-    except BotoCoreError as error:
+    except (BotoCoreError, Boto3Error) as error:
         raise ServiceUnavailableError(f"{place}: {' '.join(str(error).split())[:200]}") from None
 
 

@@ -91,11 +91,6 @@ class ObjectDestination:
         pointer = base / "_published" / f"{labels.name}.json"
         return cls(labels, quarantine, base, pointer, base / "_runs" / labels.name, None)
 
-    @property
-    def folders(self) -> tuple[ObjectPlace, ObjectPlace]:
-        """Both folders for readers that know of no pointer."""
-        return self.labels, self.quarantine
-
     def published(self) -> ReadPointer | None:
         """Reads the pointer; None where nothing is published.
 

@@ -117,6 +117,8 @@ def _destination(options: argparse.Namespace, workspace: Workspace) -> AnyDestin
     if options.output and is_object_url(options.output):
         return ObjectDestination.in_folder(ObjectPlace.parse(options.output, "--output"), bool(options.features))
     if options.output:
+        if "://" in options.output:
+            raise InvalidArgumentError(f"--output: {options.output!r}; accepted: a folder, or s3://BUCKET/PREFIX")
         return Destination.in_folder(Path(options.output).expanduser().resolve(), bool(options.features))
     return destination_of_day(workspace, options.publish_as or options.image_set, options.date)
 

@@ -25,6 +25,11 @@ def test_what_is_no_place_in_an_object_store_is_refused(url: str) -> None:
     assert str(told.value) == f"--output: {url!r}; accepted: s3://BUCKET/PREFIX"
 
 
+def test_a_password_in_a_place_is_not_repeated() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"--output: 's3://...@photos/a'; accepted: s3://BUCKET/PREFIX"):
+        ObjectPlace.parse("s3://me:secret@photos/a", "--output")
+
+
 def test_a_listing_goes_on_over_many_pages_and_knows_no_folders(store, monkeypatch) -> None:
     prefix = place_of(f"s3://{store.new_bucket()}/a")
     monkeypatch.setattr(object_store, "_AT_ONCE", 3)

@@ -180,7 +180,7 @@ publish_rows(Workspace(Path(sys.argv[1]), ObjectPlace.parse(sys.argv[2], "days")
 def run_driver_that_is_killed(workspace, store, hook):
     with store.hooked(hook):
         command = [sys.executable, "-c", DRIVER, str(workspace.root), str(workspace.object_days)]
-        assert subprocess.run(command, cwd=REPOSITORY, timeout=120, check=False).returncode == -9
+        assert subprocess.run(command, cwd=REPOSITORY, timeout=600, check=False).returncode == -9
 
 
 def test_a_driver_killed_between_its_files_and_the_pointer_changes_nothing_and_the_next_run_sweeps(workspace, store):
