@@ -150,8 +150,7 @@ def connection() -> tuple[str, str | None]:
     """Gives region and endpoint as boto3 finds them; no endpoint where it is Amazon's own."""
     meta = _client().meta
     own = ".amazonaws.com" in meta.endpoint_url
-    region = meta.region_name if meta.region_name not in (None, "aws-global") else "us-east-1"
-    return region, None if own else meta.endpoint_url
+    return meta.region_name, None if own else meta.endpoint_url
 
 
 @dataclass
