@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from pyspark import Broadcast, SparkContext
 
-from jobs.errors import InvalidArgumentError, InvalidGraphError
+from jobs.errors import InvalidArgumentError, InvalidGraphError, ServiceUnavailableError
 from jobs.files import named_in_errors
 from jobs.labelling.counts import Counts
 from jobs.labelling.partition import (
@@ -131,8 +131,10 @@ def _told_by_executor(error: str, staged: StagedRun) -> Exception | None:
     for full in (errno.ENOSPC, errno.EDQUOT):
         if os.strerror(full) in error:
             return OSError(full, os.strerror(full), str(staged.labels.parent))
-    refused = re.search(r"jobs\.errors\.InvalidArgumentError: (s3://.*)", error)
-    return InvalidArgumentError(f"an executor: {refused[1]}") if refused else None
+    for kind in (InvalidArgumentError, ServiceUnavailableError):
+        if said := re.search(rf"{kind.__module__}\.{kind.__name__}: (s3://.*)", error):
+            return kind(f"an executor: {said[1]}")
+    return None
 
 
 def _check_graph(
