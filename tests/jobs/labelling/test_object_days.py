@@ -22,6 +22,8 @@ from jobs.labelling.partition import PartFiles
 from jobs.labelling.publication import publication_into, publication_of_day, publish_day
 from jobs.labelling.quality import QualityRule
 from jobs.labelling.reading import Wanted, day_stamp, image_sets, read_day, read_quarantine
+from jobs.labelling.recent import Recent
+from jobs.labelling.recent import published as read_again
 from jobs.labelling.row_files import KINDS, published_rows
 from jobs.labelling.schema import (
     NOTHING_CARRIED,
@@ -128,6 +130,23 @@ def test_a_reader_that_looks_again_and_again_never_sees_half_a_day(workspace):
     assert all(one in [sorted(day[0]) for day in days] for one in labels)
     assert all(one in [day[1] for day in days] for one in quarantine)
     assert len({tuple(one) for one in labels}) > 1
+
+
+def test_a_reader_whose_files_go_after_it_read_the_pointer_reads_the_new_day(workspace):
+    publish_rows(workspace, ["old"])
+    found = []
+
+    def find_and_be_overtaken():
+        found.append(published_rows(workspace, "labels", "garden", DAY))
+        if len(found) == 1:
+            publish_rows(workspace, ["new"])
+        return found[-1]
+
+    def read(files):
+        return [image for table in files.tables(["image"]) for image in table["image"].to_pylist()], 1
+
+    assert read_again(Recent(1), find_and_be_overtaken, workspace.labels("garden", DAY), read) == ["new"]
+    assert len(found) == 2
 
 
 def test_of_two_runs_of_a_day_the_first_to_end_wins_and_the_other_is_told(workspace):
