@@ -16,7 +16,8 @@ PEERS_LABELLING := .venv-peers-labelling
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 WORKERS ?= 2
-.PHONY: help demo up down status cluster-up cluster-demo cluster-down test lint lock bench-tuning bench-labelling clean java browser
+FAULTS ?= all
+.PHONY: help demo up down status cluster-up cluster-demo cluster-down test chaos lint lock bench-tuning bench-labelling clean java browser
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -44,6 +45,9 @@ cluster-down: ## stop the containers; what they wrote stays (python3 docker/clus
 
 test: $(DEV) java browser ## run the tests
 	@exec $(PYTHON) -m pytest
+
+chaos: $(DEV) ## break everything that can break in a cluster in containers, for an hour and more (FAULTS=some|all)
+	@ATOLL_TEST_CHAOS=$(FAULTS) exec $(PYTHON) -m pytest --log-cli-level=INFO tests/docker/test_chaos.py
 
 lint: $(DEV) ## check style and types
 	$(VENV)/bin/ruff check
