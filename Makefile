@@ -17,7 +17,8 @@ PEERS_LABELLING := .venv-peers-labelling
 .DELETE_ON_ERROR:
 WORKERS ?= 2
 FAULTS ?= all
-.PHONY: help demo up down status cluster-up cluster-demo cluster-down test chaos lint lock bench-tuning bench-labelling clean java browser
+NIGHTS ?= 50
+.PHONY: help demo up down status cluster-up cluster-demo cluster-down test chaos soak lint lock bench-tuning bench-labelling clean java browser
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -48,6 +49,9 @@ test: $(DEV) java browser ## run the tests
 
 chaos: $(DEV) ## break everything that can break in a cluster in containers, for an hour and more (FAULTS=some|all)
 	@ATOLL_TEST_CHAOS=$(FAULTS) exec $(PYTHON) -m pytest --log-cli-level=INFO tests/docker/test_chaos.py
+
+soak: $(DEV) ## many nights in a row on a cluster in containers, a random fault in each (NIGHTS=50)
+	@ATOLL_TEST_SOAK=$(NIGHTS) exec $(PYTHON) -m pytest --log-cli-level=INFO tests/docker/test_soak.py
 
 lint: $(DEV) ## check style and types
 	$(VENV)/bin/ruff check

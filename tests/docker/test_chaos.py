@@ -66,11 +66,12 @@ log = logging.getLogger("chaos")
 @pytest.fixture(scope="module")
 def site(engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A cluster with two Spark workers, whose search takes some seconds for each trial."""
-    with containers(engine, tmp_path_factory.mktemp("chaos"), workers=2, prepare=_prepare) as running:
+    with containers(engine, tmp_path_factory.mktemp("chaos"), workers=2, prepare=prepare) as running:
         yield Site(running)
 
 
-def _prepare(copy: Path) -> None:
+def prepare(copy: Path) -> None:
+    """Gives the copy small experiments, and a workspace of its own size."""
     write_experiments(copy / "experiments", epochs=300)
     compose = copy / "docker" / "compose.yaml"
     asked = yaml.safe_load(compose.read_text())
@@ -90,7 +91,7 @@ def test_nothing_is_lost(site: Site, name: str, kind: type[Work], fault: Fault) 
     healed = time.monotonic()
     poll(lambda: not site.containers.unwell(), LONG)
     well = time.monotonic() - healed
-    poll(lambda: _answers(site), 120)
+    poll(lambda: answers(site), 120)
     (run,) = site.end(work.task, work.run, LONG)
     ended = time.monotonic() - healed
     lost = work.lost() if run.state == "success" else [f"the run ended as {run.state}"]
@@ -101,7 +102,8 @@ def test_nothing_is_lost(site: Site, name: str, kind: type[Work], fault: Fault) 
     assert lost == []
 
 
-def _answers(site: Site) -> bool:
+def answers(site: Site) -> bool:
+    """Tells whether Airflow lets its admin in."""
     try:
         site.log_in()
     except (httpx.HTTPError, KeyError, ValueError):

@@ -123,9 +123,12 @@ class Labelling(Work):
     def lost(self) -> list[str]:
         self.site.containers.docker("exec", self.site.helper, "touch", "/tmp/stop-watching")
         self.reader.join(60)
-        wrong: list = self.site.probe("wrong", str(self.day), json.dumps(self.site.version))  # type: ignore[assignment]
         halves = [f"a reader saw {rows} rows" for rows in self.seen if rows not in ("none", str(tones.IMAGES))]
-        return wrong + halves + ([] if self.seen else ["nobody read"])
+        return self.published() + halves + ([] if self.seen else ["nobody read"])
+
+    def published(self) -> list[str]:
+        """Says what is wrong with what readers find of the day."""
+        return self.site.probe("wrong", str(self.day), json.dumps(self.site.version))  # type: ignore[return-value]
 
     def _read(self) -> None:
         self.seen = self.site.probe("watch", str(self.day))  # type: ignore[assignment]
