@@ -1,6 +1,7 @@
 """A run of a DAG in the middle of its work on a cluster in containers, and what must come of it whatever breaks."""
 
 import json
+import logging
 import threading
 from abc import ABC, abstractmethod
 from datetime import date
@@ -11,6 +12,8 @@ from tests import tones
 from tests.airflow_rest import AirflowRest
 from tests.docker.containers import Containers
 from tests.local.support import poll
+
+logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each look at a run
 
 HELPER = "dag-processor"
 """The service in whose container the tests look at the workspace; nothing here breaks it."""
