@@ -7,6 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -66,8 +67,11 @@ log = logging.getLogger("chaos")
 @pytest.fixture(scope="module")
 def site(engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A cluster with two Spark workers, whose search takes some seconds for each trial."""
-    with containers(engine, tmp_path_factory.mktemp("chaos"), workers=2, prepare=prepare) as running:
-        yield Site(running)
+    with (
+        containers(engine, tmp_path_factory.mktemp("chaos"), workers=2, prepare=prepare) as running,
+        closing(Site(running)) as opened,
+    ):
+        yield opened
 
 
 def prepare(copy: Path) -> None:

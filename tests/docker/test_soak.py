@@ -8,6 +8,7 @@ import os
 import random
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -49,8 +50,11 @@ log = logging.getLogger("soak")
 @pytest.fixture(scope="module")
 def site(engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A cluster with two Spark workers."""
-    with containers(engine, tmp_path_factory.mktemp("soak"), workers=2, prepare=prepare) as running:
-        yield Site(running)
+    with (
+        containers(engine, tmp_path_factory.mktemp("soak"), workers=2, prepare=prepare) as running,
+        closing(Site(running)) as opened,
+    ):
+        yield opened
 
 
 def test_every_day_is_right_and_nothing_grows(site: Site) -> None:

@@ -15,9 +15,6 @@ from tests.local.support import poll
 
 logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each look at a run
 
-HELPER = "dag-processor"
-"""The service in whose container the tests look at the workspace; nothing here breaks it."""
-
 PLACE = "/tmp/probing/tests"
 
 
@@ -26,13 +23,20 @@ class Site(AirflowRest):
 
     Attributes:
         containers: The cluster.
+        helper: A container beside it, from which the tests look at the workspace, and which nothing breaks.
         version: The champion of the tones, as `ModelVersion` has it.
     """
 
     def __init__(self, containers: Containers) -> None:
         self.containers = containers
         self.log_in()
-        self.helper = containers.of(HELPER)[0]
+        self.helper = f"{containers.project}-helper"
+        tracking = f"postgresql://atoll:{containers.settings()['POSTGRES_PASSWORD']}@postgres:5432/mlflow"
+        containers.docker(
+            "run", "--detach", "--name", self.helper, "--network", containers.network,
+            "--volume", f"{containers.project}_workspace:/data", "--env", f"MLFLOW_TRACKING_URI={tracking}",
+            f"atoll:{containers.project}", "sleep", "infinity",
+        )  # fmt: skip
         containers.docker("exec", self.helper, "mkdir", "-p", f"{PLACE}/docker")
         for name in ("tones.py", "docker/probe.py"):
             containers.docker("cp", str(REPOSITORY / "tests" / name), f"{self.helper}:{PLACE}/{name}")
@@ -40,6 +44,11 @@ class Site(AirflowRest):
         for dag in ("tune_model", "label_images"):
             poll(lambda dag=dag: self.rest.get(f"/dags/{dag}").is_success, 120)
             self.ask("PATCH", f"/dags/{dag}?update_mask=is_paused", {"is_paused": False})
+
+    def close(self) -> None:
+        """Removes the container of its own."""
+        self.rest.close()
+        self.containers.docker("rm", "--force", self.helper)
 
     def log_in(self) -> None:
         settings, environment = self.containers.settings(), self.containers.environment
