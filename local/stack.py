@@ -72,7 +72,7 @@ class Stack:
             AtollError: Something is missing, or a component does not start; nothing is left running then.
         """
         check_workspace(self.settings.workspace.root)
-        with self._locked():
+        with self.locked():
             state = self.file.read()
             if state is not None:
                 if state.owner is not None and state.owner.alive():
@@ -96,7 +96,7 @@ class Stack:
         """
         if not self.settings.folder.exists():
             return False
-        with self._locked():
+        with self.locked():
             return self._stop()
 
     def status(self) -> list[ComponentStatus]:
@@ -200,7 +200,12 @@ class Stack:
         )
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
+        """Keeps other commands from starting or stopping this stack.
+
+        Raises:
+            StackBusyError: Another one has been at it for `LOCK_TIMEOUT` seconds.
+        """
         self.settings.folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.settings.folder / "stack.lock", timeout=LOCK_TIMEOUT):
