@@ -39,6 +39,10 @@ class InvalidBackupError(AtollError):
     """A back-up is damaged, incomplete, or was made by a later version."""
 
 
+class TablesTooNewError(AtollError):
+    """A database was upgraded by a later version of the program that reads it."""
+
+
 class ProcessesLeftError(AtollError):
     """Processes of the stack outlived SIGKILL."""
 
