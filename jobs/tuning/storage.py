@@ -20,7 +20,7 @@ def study_storage(study_folder: Path) -> "optuna.storages.BaseStorage":
     """Opens Optuna's storage: the database at `ATOLL_OPTUNA_STORAGE`, else a journal file in the study's folder.
 
     Raises:
-        ServiceUnavailableError: The database cannot be reached.
+        ServiceUnavailableError: The database cannot be reached, or its tables are of another version.
     """
     import optuna
     import sqlalchemy
@@ -32,7 +32,7 @@ def study_storage(study_folder: Path) -> "optuna.storages.BaseStorage":
         return optuna.storages.JournalStorage(JournalFileBackend(str(study_folder / "optuna.journal")))
     try:
         return optuna.storages.RDBStorage(url)
-    except (sqlalchemy.exc.SQLAlchemyError, ModuleNotFoundError) as error:
+    except (sqlalchemy.exc.SQLAlchemyError, ModuleNotFoundError, RuntimeError) as error:  # the last: of older tables
         reason = str(error).splitlines()[0]
         raise ServiceUnavailableError(
             f"ATOLL_OPTUNA_STORAGE: {reason}; accepted: the URL of a database that answers"

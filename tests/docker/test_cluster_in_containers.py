@@ -1,6 +1,7 @@
 """The cluster in containers, really started: the demonstration on two Spark workers, and who may not use Spark."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -48,3 +49,26 @@ def test_spark_has_no_door_beside_the_one_that_asks_for_the_secret(cluster: Cont
     secret = cluster.settings()["ATOLL_SPARK_SECRET"]
     assert "spark.authenticate" in page.stdout
     assert secret not in page.stdout
+
+
+def test_a_lost_cluster_comes_back_from_its_back_up(cluster: Containers, tmp_path: Path) -> None:
+    keys = (cluster.script.parent / ".env").read_text()
+    saved = cluster.run("backup", str(tmp_path / "backup"))
+    assert saved.returncode == 0, saved.stdout + saved.stderr
+    assert "exists; accepted: a new folder" in cluster.run("backup", str(tmp_path / "backup")).stderr
+    assert "exists, so a cluster was made here" in cluster.run("restore", str(tmp_path / "backup")).stderr
+    assert cluster.run("down", "--volumes").returncode == 0
+    (cluster.script.parent / ".env").unlink()
+
+    restored = cluster.run("restore", str(tmp_path / "backup"))
+    assert restored.returncode == 0, restored.stdout + restored.stderr
+    assert (cluster.script.parent / ".env").read_text() == keys
+    up = cluster.run("up", "--workers", "1")
+    assert up.returncode == 0, up.stdout + up.stderr
+    history = (
+        "from jobs.registry.champions import champion_history as h; from jobs.workspace import Workspace as w; "
+        "print('champion', h('digits', w.open())[-1].version)"
+    )
+    assert "champion 1" in cluster.inside("scheduler", "python", "-c", history).stdout
+    assert "ds=" in cluster.inside("scheduler", "ls", "/data/labels/digits").stdout
+    assert "success" in cluster.inside("scheduler", "airflow", "dags", "list-runs", "label_images", "-o", "json").stdout

@@ -10,7 +10,7 @@ from jobs.workspace import REPOSITORY
 
 COMPOSE = yaml.safe_load((REPOSITORY / "docker" / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-ONCE = {"migrate", "demo"}
+ONCE = {"migrate", "demo", "backup"}
 SECRET = re.compile(r"password|secret|fernet", re.IGNORECASE)
 
 

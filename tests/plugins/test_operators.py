@@ -168,4 +168,4 @@ def test_a_driver_on_this_machine_is_told_with_whom_it_ends(
     monkeypatch.setenv("AIRFLOW_CONN_SPARK_DEFAULT", json.dumps(connection))
     hook = SparkJobOperator(task_id="tune", job="tune_model", arguments={})._get_hook()
     ends_with = f"{os.getpid()} {os.getppid()}" if told else None
-    assert (hook._env_vars or {}).get("ATOLL_ENDS_WITH") == ends_with
+    assert (hook._env or {}).get("ATOLL_ENDS_WITH") == ends_with
