@@ -86,7 +86,9 @@ SAVED_OPERATIONS = ALLOWED_OPERATIONS | frozenset(
     StaticRegexFullMatch StringJoin VarHandleOp VarIsInitializedOp
     """.split()
 )
-"""What a SavedModel needs besides to hold variables. It is loaded, never saved or called, and what it is frozen to has none."""
+"""What a SavedModel needs besides to hold variables. It is loaded, never saved or called, and what it is frozen to has none.
+
+Only where loading runs none of its functions: some of these write files."""
 
 
 def check_operations(graph: Any, allowed: frozenset[str] = ALLOWED_OPERATIONS) -> None:
