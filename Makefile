@@ -16,7 +16,7 @@ PEERS_LABELLING := .venv-peers-labelling
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 WORKERS ?= 2
-.PHONY: help demo up down status cluster-up cluster-demo cluster-down test lint lock bench-tuning bench-labelling clean java browser
+.PHONY: help demo up down status cluster-up cluster-demo cluster-down test lint audit lock bench-tuning bench-labelling clean java browser
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -49,6 +49,9 @@ lint: $(DEV) ## check style and types
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+
+audit: $(UV) ## ask for known vulnerabilities of every locked package; exit status 3 (make says 2) when nobody answers
+	@exec $(PYTHON) .ci/audit.py
 
 lock: $(UV) ## resolve requirements.in and requirements-dev.in anew
 	$(COMPILE) --override requirements-overrides.txt requirements.in -o requirements.txt
