@@ -4,6 +4,7 @@ A GraphDef from outside is a program. TensorFlow has operations that read and wr
 what is not listed here is refused before the graph is imported.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from jobs.errors import InvalidGraphError
@@ -91,6 +92,13 @@ SAVED_OPERATIONS = ALLOWED_OPERATIONS | frozenset(
 Only where loading runs none of its functions: some of these write files."""
 
 
+_DEEPEST = 100
+"""Functions that call each other in a chain. Layers within layers make a dozen."""
+
+_MOST_OPERATIONS = 1_000_000
+"""Of a graph with each function written out where it is called, as TensorFlow does; large networks have some ten thousand."""
+
+
 def check_operations(graph: Any, allowed: frozenset[str] = ALLOWED_OPERATIONS) -> None:
     """Refuses a graph with an operation that is not on the list, in the graph itself or in a function of its library.
 
@@ -99,7 +107,8 @@ def check_operations(graph: Any, allowed: frozenset[str] = ALLOWED_OPERATIONS) -
         allowed: The list.
 
     Raises:
-        InvalidGraphError: Names the operations that are not allowed, and the first node of each.
+        InvalidGraphError: Names the operations that are not allowed, and the first node of each; or its functions call
+            themselves, or are far too many where they are called.
     """
     from tensorflow.python.framework import op_def_registry
 
@@ -114,3 +123,44 @@ def check_operations(graph: Any, allowed: frozenset[str] = ALLOWED_OPERATIONS) -
     if refused:
         listed = ", ".join(f"{operation} (node {node})" for operation, node in sorted(refused.items())[:5])
         raise InvalidGraphError(f"operation not allowed: {listed}; accepted: operations of pure inference only")
+    _check_calls(graph)
+
+
+def called_functions(node: Any) -> set[str]:
+    """Gives the names that a node may call a function by; not all of them need be functions."""
+    called = {node.op}
+    waiting = list(node.attr.values())
+    while waiting:
+        attribute = waiting.pop()
+        for function in (attribute.func, *attribute.list.func):
+            called.add(function.name)
+            waiting.extend(function.attr.values())
+    return called
+
+
+def _check_calls(graph: Any) -> None:
+    """Refuses functions that call themselves, of which TensorFlow's process dies, and those that grow without measure."""
+    bodies = {function.signature.name: list(function.node_def) for function in graph.library.function}
+    known: dict[str, int | None] = {}
+
+    def size(name: str, above: int) -> int:
+        if name not in known:
+            known[name] = None
+            known[name] = written_out(bodies[name], above + 1)
+        elif known[name] is None:
+            raise InvalidGraphError(f"function {name} calls itself; accepted: functions that come to an end")
+        return known[name] or 0
+
+    def written_out(nodes: Iterable[Any], above: int) -> int:
+        if above > _DEEPEST:
+            raise InvalidGraphError(f"more than {_DEEPEST} functions call each other in a chain; accepted: fewer")
+        operations = 0
+        for node in nodes:
+            operations += 1 + sum(size(name, above) for name in called_functions(node) & bodies.keys())
+            if operations > _MOST_OPERATIONS:
+                raise InvalidGraphError(f"more than {_MOST_OPERATIONS} operations with those of its functions")
+        return operations
+
+    written_out(graph.node, 0)
+    for name in bodies:
+        size(name, 0)

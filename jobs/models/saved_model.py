@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.errors import InvalidGraphError
-from jobs.models.graph_operations import ALLOWED_OPERATIONS, SAVED_OPERATIONS, check_operations
+from jobs.models.graph_operations import ALLOWED_OPERATIONS, SAVED_OPERATIONS, called_functions, check_operations
 
 _SIGNATURE = "serving_default"
 _OUTPUT = "softmax"
@@ -143,10 +143,7 @@ def _drop_unused_functions(graph: Any) -> None:
     waiting = list(graph.node)
     while waiting:
         node = waiting.pop()
-        called = {node.op}
-        for attribute in node.attr.values():
-            called |= {attribute.func.name, *(function.name for function in attribute.list.func)}
-        for name in called & functions.keys() - used.keys():
+        for name in called_functions(node) & functions.keys() - used.keys():
             used[name] = functions[name]
             waiting.extend(functions[name].node_def)
     del graph.library.gradient[:]
