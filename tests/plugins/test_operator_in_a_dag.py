@@ -110,6 +110,29 @@ def test_a_value_that_looks_like_an_option_stays_a_value(submit: Submit, record:
         assert options.workspace == os.environ["ATOLL_HOME"]
 
 
+def test_no_secret_stands_on_the_command_line_or_among_the_rendered_fields(
+    submit: Submit, record: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is seen by every user of the machine, the second by everyone who may see the run."""
+    for name in ("MLFLOW_TRACKING_URI", "ATOLL_OPTUNA_STORAGE", "AIRFLOW__CORE__FERNET_KEY", "ATOLL_NOTIFY_URL"):
+        monkeypatch.setenv(name, "postgresql://me:S3CRET@host/database")
+    rendered: list[Any] = []
+    execute = SparkJobOperator.execute
+
+    def seen(task: SparkJobOperator, context: Any) -> dict[str, Any]:
+        result = execute(task, context)
+        rendered.extend(getattr(task, name, None) for name in task.template_fields)
+        return result
+
+    monkeypatch.setattr(SparkJobOperator, "execute", seen)
+    result = submit(arguments={"study": "night"})
+    arguments, environment = json.loads(record.read_text())
+    assert "S3CRET" in environment["MLFLOW_TRACKING_URI"], "the job itself needs it"
+    assert "S3CRET" not in " ".join(arguments)
+    assert len(rendered) == len(SparkJobOperator.template_fields)
+    assert "S3CRET" not in repr(rendered) + repr(result)
+
+
 def test_a_spark_setting_that_the_form_leaves_empty_is_left_to_the_cluster(submit: Submit, record: Path) -> None:
     conf = {"spark.executor.cores": "{{ params.cores }}", "spark.executor.memory": "{{ params.memory }}"}
     submit({"cores": 4, "memory": None}, conf=conf)
