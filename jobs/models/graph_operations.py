@@ -141,26 +141,30 @@ def called_functions(node: Any) -> set[str]:
 def _check_calls(graph: Any) -> None:
     """Refuses functions that call themselves, of which TensorFlow's process dies, and those that grow without measure."""
     bodies = {function.signature.name: list(function.node_def) for function in graph.library.function}
-    known: dict[str, int | None] = {}
+    known: dict[str, tuple[int, int] | None] = {}
 
-    def size(name: str, above: int) -> int:
+    def of_function(name: str, above: int) -> tuple[int, int]:
         if name not in known:
             known[name] = None
-            known[name] = written_out(bodies[name], above + 1)
-        elif known[name] is None:
+            known[name] = of_body(bodies[name], above + 1)
+        if (measured := known[name]) is None:
             raise InvalidGraphError(f"function {name} calls itself; accepted: functions that come to an end")
-        return known[name] or 0
+        return measured
 
-    def written_out(nodes: Iterable[Any], above: int) -> int:
-        if above > _DEEPEST:
-            raise InvalidGraphError(f"more than {_DEEPEST} functions call each other in a chain; accepted: fewer")
-        operations = 0
+    def of_body(nodes: Iterable[Any], above: int) -> tuple[int, int]:
+        """Gives how many operations there are in all, and how deep the chain of calls is."""
+        operations = depth = 0
         for node in nodes:
-            operations += 1 + sum(size(name, above) for name in called_functions(node) & bodies.keys())
+            operations += 1
+            for name in called_functions(node) & bodies.keys():
+                inside, below = of_function(name, above)
+                operations, depth = operations + inside, max(depth, below + 1)
             if operations > _MOST_OPERATIONS:
                 raise InvalidGraphError(f"more than {_MOST_OPERATIONS} operations with those of its functions")
-        return operations
+            if above + depth > _DEEPEST:
+                raise InvalidGraphError(f"more than {_DEEPEST} functions call each other in a chain; accepted: fewer")
+        return operations, depth
 
-    written_out(graph.node, 0)
+    of_body(graph.node, 0)
     for name in bodies:
-        size(name, 0)
+        of_function(name, 0)

@@ -80,9 +80,8 @@ def _members(source: Path) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
         folder = source.resolve()
         for file in sorted(source.rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
-                if not file.resolve().is_relative_to(
-                    folder
-                ):  # executors are not to get what only this process may read
+                # Executors are not to get what only this process may read.
+                if not file.resolve().is_relative_to(folder):
                     raise InvalidExperimentError(f"code: {file}: a link out of {source}; accepted: files of the folder")
                 yield file.relative_to(source.parent).as_posix(), file.stat().st_size, file.read_bytes
     elif source.suffix == ".py" and source.is_file():
