@@ -18,7 +18,7 @@ PEERS_LABELLING := .venv-peers-labelling
 WORKERS ?= 2
 FAULTS ?= all
 NIGHTS ?= 50
-.PHONY: help demo up down status backup restore cluster-up cluster-demo cluster-down cluster-backup cluster-restore test chaos soak lint lock \
+.PHONY: help demo up down status backup restore cluster-up cluster-demo cluster-down cluster-backup cluster-restore test chaos soak lint audit lock \
 	bench-tuning bench-labelling clean java browser
 
 help: ## list the targets
@@ -70,6 +70,9 @@ lint: $(DEV) ## check style and types
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+
+audit: $(UV) ## ask for known vulnerabilities of every locked package; exit status 3 (make says 2) when nobody answers
+	@exec $(PYTHON) .ci/audit.py
 
 lock: $(UV) ## resolve requirements.in and requirements-dev.in anew
 	$(COMPILE) --override requirements-overrides.txt requirements.in -o requirements.txt

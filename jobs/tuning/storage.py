@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, get_args
 from jobs.errors import ServiceUnavailableError
 from jobs.experiment import Experiment
 from jobs.models.hyperparameters import Hyperparameters, Schedule
+from jobs.printing import redacted
 from jobs.tuning.search_space import Choice
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def study_storage(study_folder: Path) -> "optuna.storages.BaseStorage":
     try:
         return optuna.storages.RDBStorage(url)
     except (sqlalchemy.exc.SQLAlchemyError, ModuleNotFoundError, RuntimeError) as error:  # the last: of older tables
-        reason = str(error).splitlines()[0]
+        reason = redacted(str(error)).splitlines()[0]
         raise ServiceUnavailableError(
             f"ATOLL_OPTUNA_STORAGE: {reason}; accepted: the URL of a database that answers"
         ) from None

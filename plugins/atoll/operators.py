@@ -163,7 +163,8 @@ class SparkJobOperator(SparkSubmitOperator):
 
 def _options(arguments: Mapping[str, str]) -> list[str]:
     given = {name: value for name, value in arguments.items() if value not in ("", "None", None)}
-    return [text for name, value in given.items() for text in (f"--{name}", value)]
+    # In one word each: whatever a value begins with, it is never taken for an option of its own.
+    return [f"--{name}={value}" for name, value in given.items()]
 
 
 def _shipped_code(workspace: Workspace) -> Path:
@@ -171,7 +172,7 @@ def _shipped_code(workspace: Workspace) -> Path:
     with tempfile.TemporaryDirectory(prefix="atoll-code-") as scratch:
         code = archive_code(Path(scratch)).read_bytes()
     archive = workspace.root / "code" / hashlib.sha256(code).hexdigest()[:16] / "jobs.zip"
-    if not archive.exists():
+    if not archive.exists() or archive.read_bytes() != code:  # what executors can write, their code may have changed
         write_atomically(archive, code)
     return archive
 
