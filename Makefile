@@ -16,10 +16,13 @@ PEERS_LABELLING := .venv-peers-labelling
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 WORKERS ?= 2
-.PHONY: help demo up down status cluster-up cluster-demo cluster-down test lint lock bench-tuning bench-labelling clean java browser
+FAULTS ?= all
+NIGHTS ?= 50
+.PHONY: help demo up down status backup restore cluster-up cluster-demo cluster-down cluster-backup cluster-restore test chaos soak lint audit lock \
+	bench-tuning bench-labelling clean java browser
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: $(RUNTIME) java ## tune a model and label images with it, in Airflow, then stop everything
 	@exec $(PYTHON) -m local demo
@@ -33,6 +36,12 @@ down: ## stop everything, whatever state it is in
 status: ## say what runs; exit status 3 (make says 2) when the stack is down
 	@test -x $(PYTHON) || { echo "Atoll is down."; exit 3; }; exec $(PYTHON) -m local status
 
+backup: $(RUNTIME) ## write databases, workspace and keys into a new folder (TO=FOLDER)
+	@test -n "$(TO)" || { echo "say where to: make backup TO=FOLDER" >&2; exit 2; }; exec $(PYTHON) -m local backup "$(TO)"
+
+restore: $(RUNTIME) ## make an empty stack what it was when a back-up was made (FROM=FOLDER)
+	@test -n "$(FROM)" || { echo "say where from: make restore FROM=FOLDER" >&2; exit 2; }; exec $(PYTHON) -m local restore "$(FROM)"
+
 cluster-up: ## build the image and start everything in containers (WORKERS=2)
 	@exec python3 docker/cluster.py up --workers $(WORKERS)
 
@@ -42,13 +51,28 @@ cluster-demo: ## the demonstration on it, which is started if it is not up
 cluster-down: ## stop the containers; what they wrote stays (python3 docker/cluster.py down --volumes deletes it)
 	@exec python3 docker/cluster.py down
 
+cluster-backup: ## write databases, workspace and keys of the containers into a new folder (TO=FOLDER)
+	@test -n "$(TO)" || { echo "say where to: make cluster-backup TO=FOLDER" >&2; exit 2; }; exec python3 docker/cluster.py backup "$(TO)"
+
+cluster-restore: ## fill a cluster that has nothing yet from a back-up (FROM=FOLDER); then make cluster-up
+	@test -n "$(FROM)" || { echo "say where from: make cluster-restore FROM=FOLDER" >&2; exit 2; }; exec python3 docker/cluster.py restore "$(FROM)"
+
 test: $(DEV) java browser ## run the tests
 	@exec $(PYTHON) -m pytest
+
+chaos: $(DEV) ## break everything that can break in a cluster in containers, for an hour and more (FAULTS=some|all)
+	@ATOLL_TEST_CHAOS=$(FAULTS) exec $(PYTHON) -m pytest --log-cli-level=INFO tests/docker/test_chaos.py
+
+soak: $(DEV) ## many nights in a row on a cluster in containers, a random fault in each (NIGHTS=50)
+	@ATOLL_TEST_SOAK=$(NIGHTS) exec $(PYTHON) -m pytest --log-cli-level=INFO tests/docker/test_soak.py
 
 lint: $(DEV) ## check style and types
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+
+audit: $(UV) ## ask for known vulnerabilities of every locked package; exit status 3 (make says 2) when nobody answers
+	@exec $(PYTHON) .ci/audit.py
 
 lock: $(UV) ## resolve requirements.in and requirements-dev.in anew
 	$(COMPILE) --override requirements-overrides.txt requirements.in -o requirements.txt

@@ -1,18 +1,27 @@
-"""The cluster of compose.yaml: `cluster.py up|demo|down`, which `make` calls. It needs Docker with Compose alone."""
+"""The cluster of compose.yaml: `cluster.py up|demo|down|backup|restore`, which `make` calls.
+
+It needs Docker with Compose alone.
+"""
 
 import argparse
 import base64
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from functools import cache
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ENV_FILE = HERE / ".env"
+
+KEYS = "cluster.env"
+"""What the passwords and keys are called in a back-up."""
+
 DEMO_WORKERS = 2
 """Containers of Spark workers for a demonstration that finds no cluster."""
 
@@ -31,6 +40,12 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("up").add_argument("--workers", type=int, default=2, help="containers of Spark workers")
     commands.add_parser("demo")
     commands.add_parser("down").add_argument("--volumes", action="store_true", help="delete what was written, too")
+    saved = commands.add_parser("backup")
+    saved.add_argument("folder", type=Path, help="a folder that does not exist")
+    saved.add_argument(
+        "--without-images", action="store_true", help="leave the image sets out, which are kept elsewhere"
+    )
+    commands.add_parser("restore").add_argument("folder", type=Path, help="a back-up")
     options = parser.parse_args(arguments)
     try:
         if options.command == "up":
@@ -39,6 +54,10 @@ def main(arguments: list[str] | None = None) -> int:
             if not ENV_FILE.exists() or not states():
                 up(DEMO_WORKERS)
             compose("run", "--rm", "demo")
+        elif options.command == "backup":
+            backup(options.folder, *(["--without-images"] if options.without_images else []))
+        elif options.command == "restore":
+            restore(options.folder)
         else:
             compose("down", "--remove-orphans", *(["--volumes"] if options.volumes else []))
     except ClusterError as error:
@@ -82,11 +101,64 @@ def write_env() -> dict[str, str]:
             "AIRFLOW_JWT_SECRET": secrets.token_hex(32),
             "AIRFLOW_API_SECRET_KEY": secrets.token_hex(32),
         }
-        with os.fdopen(os.open(ENV_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.writelines(f"{name}={value}\n" for name, value in made.items())
+        _write_private(ENV_FILE, "".join(f"{name}={value}\n" for name, value in made.items()))
         print(f"made passwords and keys: {ENV_FILE.relative_to(HERE.parent)}")
     lines = ENV_FILE.read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+
+
+def backup(folder: Path, *options: str) -> None:
+    """Writes databases, workspace and keys of a cluster that runs into a new folder; all of it or nothing."""
+    folder = folder.absolute()
+    if os.path.lexists(folder):
+        raise ClusterError(f"{folder}: exists; accepted: a new folder")
+    staged = folder.with_name(f".{folder.name}.{secrets.token_hex(6)}")
+    command = _inside("local", "backup", "-", *options)
+    try:
+        staged.mkdir(mode=0o700)
+        with (
+            subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE) as writer,
+            tarfile.open(fileobj=writer.stdout, mode="r|") as archive,
+        ):
+            archive.extractall(staged, **({"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}))  # noqa: S202
+        if writer.returncode or not (staged / "manifest.json").exists():
+            raise ClusterError(f"the back-up ended with {writer.returncode}; nothing was written")
+        _write_private(staged / KEYS, ENV_FILE.read_text())
+        staged.rename(folder)
+    except (OSError, tarfile.TarError) as error:
+        raise ClusterError(f"{folder}: {error}; nothing was written") from None
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    print(f"The back-up is in {folder}. It holds the passwords and keys of the cluster.")
+
+
+def restore(folder: Path) -> None:
+    """Fills the databases and the workspace of a cluster that has nothing yet, and takes over its keys; starts nothing more."""
+    if ENV_FILE.exists():
+        raise ClusterError(
+            f"{ENV_FILE}: exists, so a cluster was made here; accepted: a clone without one (cluster.py down --volumes "
+            "deletes what a cluster wrote; then remove that file)"
+        )
+    for needed in (folder / KEYS, folder / "manifest.json"):
+        if not needed.is_file():
+            raise ClusterError(f"{needed}: missing; accepted: a folder that cluster.py backup has written")
+    _write_private(ENV_FILE, (folder / KEYS).read_text())
+    try:
+        compose("build", "--quiet", "migrate")
+        compose("up", "--detach", "postgres")
+        wait_until_healthy()
+        with (
+            subprocess.Popen(_inside("local", "restore", "-"), cwd=HERE, stdin=subprocess.PIPE) as reader,
+            tarfile.open(fileobj=reader.stdin, mode="w|") as archive,
+        ):
+            archive.add(folder, arcname=".", filter=lambda one: None if one.name == f"./{KEYS}" else one)
+        if reader.returncode:
+            raise ClusterError(f"the restore ended with {reader.returncode}; nothing was restored")
+    except (ClusterError, OSError):
+        compose("down")
+        ENV_FILE.unlink()  # so that it can be tried again; what the containers wrote fits the same keys
+        raise
+    print("Restored. Start the cluster with: make cluster-up")
 
 
 def wait_until_healthy() -> None:
@@ -134,6 +206,19 @@ def compose(*arguments: str) -> None:
     status = subprocess.run([*_compose(), *arguments], cwd=HERE, check=False).returncode
     if status:
         raise ClusterError(f"docker compose {arguments[0]} ended with {status}")
+
+
+def _inside(module: str, *arguments: str) -> list[str]:
+    """Gives the command that runs a module in a container of its own, with the streams of this process."""
+    if not ENV_FILE.exists():
+        raise ClusterError("the cluster was never started here; start it with: make cluster-up")
+    return [*_compose(), "run", "--rm", "-T", "--no-deps", "backup", "python", "-m", module, *arguments]
+
+
+def _write_private(path: Path, content: str) -> None:
+    """Writes a file that at no moment anyone but its owner can read."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(content)
 
 
 @cache

@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from jobs.ends_with import end_with_ancestors
 from jobs.errors import AtollError, InvalidArgumentError
+from jobs.printing import printable
 from jobs.results import Failure, Result
 
 log = logging.getLogger("atoll")
@@ -114,6 +115,7 @@ def die_with_parent() -> None:
 
 
 def _stop(program: str, failure: Failure, result: Path | None) -> NoReturn:
+    failure = Failure(message=printable(" ".join(failure.message.split())), transient=failure.transient)
     sys.stdout.flush()
     sys.stderr.write(f"{program}: error: {failure.message}\n")
     if result:

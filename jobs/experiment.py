@@ -1,7 +1,6 @@
 """The experiment file: what a user edits to say which data, which model, which search and how much of it."""
 
 import os
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
@@ -12,6 +11,7 @@ from pydantic_core import ErrorDetails
 from jobs.datasets.sources import ImageFeaturesSource, ImageFolderSource, Section, Seed, Source
 from jobs.errors import InvalidExperimentError
 from jobs.models.hyperparameters import HEAD, REQUIRED, USED, Hyperparameters, Model, Scalar
+from jobs.strict_yaml import load_yaml
 from jobs.tuning.search_space import Choice, Range, SearchSpace
 from jobs.workspace import REPOSITORY
 
@@ -147,7 +147,7 @@ class Experiment(Section):
             except ValidationError as error:
                 first = error.errors()[0]
                 name = ".".join(str(part) for part in first["loc"])
-                raise ValueError(f"try_first.{place}.{name}: {first['input']!r}: {first['msg']}") from None
+                raise ValueError(f"try_first.{place}.{name}: {_shown(first['input'])}: {first['msg']}") from None
         return self
 
     @model_validator(mode="after")
@@ -215,7 +215,7 @@ def load_experiment(path: Path) -> Experiment:
             out of its limits; the message names the file, the field, the value and what is accepted.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)  # noqa: S506  # a SafeLoader
+        content = load_yaml(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         known = ", ".join(sorted(str(other) for other in path.parent.glob("*.yaml"))) or "none there"
         raise InvalidExperimentError(f"{path}: no such experiment file; accepted: {known}") from None
@@ -223,7 +223,7 @@ def load_experiment(path: Path) -> Experiment:
         raise InvalidExperimentError(f"{path}: not a YAML file: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise InvalidExperimentError(
-            f"{path}: holds {content!r}; accepted: fields such as name, dataset, model, search"
+            f"{path}: holds {_shown(content)}; accepted: fields such as name, dataset, model, search"
         )
     try:
         experiment = Experiment.model_validate(content)
@@ -245,24 +245,12 @@ def load_experiment(path: Path) -> Experiment:
     return experiment.model_copy(update={"code": code, "dataset": dataset})
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML's safe loader, which also refuses a key given twice: the second would silently win."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                continue  # the safe loader refuses it
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key!r} is given twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
 _TAGS = {"values", "range", "digits", "mnist", "image_folder", "image_features"}
 _FORMS: dict[str, type[BaseModel]] = {"values": Choice, "range": Range}
 """Union members that pydantic puts into a field's path; no user wrote them."""
+
+_LONGEST_VALUE = 200
+"""Characters of a value that a message repeats."""
 
 
 def _say(path: Path, detail: ErrorDetails) -> str:
@@ -281,14 +269,19 @@ def _say(path: Path, detail: ErrorDetails) -> str:
         if detail["type"] == "union_tag_not_found":
             return f"{path}: {field}.{tag}: missing"
         given = value.get(tag) if isinstance(value, dict) else value
-        return f"{path}: {field}.{tag}: {given!r}; accepted: {detail['ctx'].get('expected_tags', '')}"
+        return f"{path}: {field}.{tag}: {_shown(given)}; accepted: {detail['ctx'].get('expected_tags', '')}"
     if detail["type"] == "model_type":
-        return (
-            f"{path}: {field}: {value!r}; accepted: {'a list of values, or ' if 'range' in detail['loc'] else ''}fields"
-        )
+        lists = "a list of values, or " if "range" in detail["loc"] else ""
+        return f"{path}: {field}: {_shown(value)}; accepted: {lists}fields"
     if detail["type"] == "value_error":
         return f"{path}: {field + ': ' if field else ''}{message}"
-    return f"{path}: {field}: {value!r}: {message[0].lower()}{message[1:]}"
+    return f"{path}: {field}: {_shown(value)}: {message[0].lower()}{message[1:]}"
+
+
+def _shown(value: Any) -> str:
+    """Writes a value as a line can hold it."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
 
 
 def _siblings(location: tuple[int | str, ...]) -> list[str]:

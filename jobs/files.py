@@ -2,9 +2,11 @@
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 
 from jobs.object_place import Place
@@ -45,6 +47,20 @@ def staged_folder(target: Path) -> Iterator[Path]:
                 raise
     finally:
         shutil.rmtree(staged, ignore_errors=True)
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Opens a file for reading; a folder, a pipe or a device is none.
+
+    Raises:
+        OSError: It cannot be opened, or is no regular file.
+    """
+    # Else opening a pipe would wait for somebody to write into it.
+    file = open(path, "rb", opener=lambda place, flags: os.open(place, flags | os.O_NONBLOCK))  # noqa: SIM115
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(0, "not a regular file")
+    return file
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A Spark application laid out as Atoll's jobs need it: one task at a time per executor, with all of its cores."""
 
 import logging
+import math
 import os
 import re
 import socket
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from jobs.errors import SparkUnavailableError
+from jobs.errors import InvalidArgumentError, SparkUnavailableError
 from jobs.workspace import REPOSITORY
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ CONNECT_TIMEOUT = 5.0
 """Seconds to wait for a Spark master to accept a connection."""
 
 EXECUTOR_TIMEOUT = 120.0
-"""Seconds to wait for the first executor."""
+"""Seconds to wait for the first executor, unless `EXECUTOR_WAIT` says otherwise."""
+
+EXECUTOR_WAIT = "spark.atoll.executorWait"
+"""Spark setting with these seconds, for clusters in whose queues an application may wait for longer."""
 
 LOCAL_EXECUTOR = "driver"
 """Spark's own name for the only executor of a local master."""
@@ -61,7 +65,7 @@ def spark_application(name: str) -> Iterator[tuple["SparkContext", ExecutorLayou
         The Spark context, and the layout of its executors.
 
     Raises:
-        SparkUnavailableError: No master answers, no executor comes within `EXECUTOR_TIMEOUT`, or the configuration would
+        SparkUnavailableError: No master answers, no executor comes in time, or the configuration would
             put two tasks on one executor.
     """
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -85,7 +89,7 @@ def spark_application(name: str) -> Iterator[tuple["SparkContext", ExecutorLayou
                 context.addPyFile(str(archive_code(Path(folder))))
             # Airflow makes the task's link of this line; see plugins/atoll/spark_log.py.
             log.info("Spark application %s, its UI at %s", context.applicationId, context.uiWebUrl or "none")
-            wait_for_executor(context, layout)
+            wait_for_executor(context, layout, executor_wait(conf.get(EXECUTOR_WAIT)))
             yield context, layout
     finally:
         context.stop()
@@ -155,10 +159,25 @@ def wait_for_executor(context: "SparkContext", layout: ExecutorLayout, timeout: 
     while executor_count(context, layout) == 0:
         if time.monotonic() > deadline:
             raise SparkUnavailableError(
-                f"{context.master} gave no executor within {timeout:.0f} s; a worker needs {layout.cores} free cores and "
-                f"{context.getConf().get('spark.executor.memory', '1g')} of free memory"
+                f"{context.master} gave no executor within {timeout:.0f} s ({EXECUTOR_WAIT}); a worker needs {layout.cores} "
+                f"free cores and {context.getConf().get('spark.executor.memory', '1g')} of free memory"
             )
         time.sleep(0.2)
+
+
+def executor_wait(setting: str | None) -> float:
+    """Reads for how many seconds to wait for the first executor, from `EXECUTOR_WAIT`; None where it is not set.
+
+    Raises:
+        InvalidArgumentError: It is no number of seconds.
+    """
+    try:
+        seconds = EXECUTOR_TIMEOUT if setting is None else float(setting)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < math.inf:
+        raise InvalidArgumentError(f"{EXECUTOR_WAIT}: {setting!r} is no number of seconds; accepted: for example 1800")
+    return seconds
 
 
 def executor_count(context: "SparkContext", layout: ExecutorLayout) -> int:
@@ -201,11 +220,12 @@ def archive_code(folder: Path) -> Path:
     archive = folder / "jobs.zip"
     package = Path(__file__).resolve().parent
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as code:
-        for source in sorted(package.rglob("*.py")):
+        for source in sorted((*package.rglob("*.py"), *package.rglob("*.html"))):
             member = zipfile.ZipInfo(str(source.relative_to(REPOSITORY)), date_time=(1980, 1, 1, 0, 0, 0))
             code.writestr(member, source.read_bytes())
     return archive
 
 
 def _has_code(conf: "SparkConf") -> bool:
-    return any(Path(name).name == "jobs.zip" for name in (conf.get("spark.submit.pyFiles", "") or "").split(","))
+    given = [conf.get(key, "") or "" for key in ("spark.submit.pyFiles", "spark.yarn.dist.pyFiles")]
+    return any(Path(name).name == "jobs.zip" for names in given for name in names.split(","))

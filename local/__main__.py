@@ -1,10 +1,11 @@
-"""Command line of the local stack: `python -m local up|down|status|demo|airflow`, most of which `make` calls."""
+"""Command line of the local stack: `python -m local up|down|status|demo|airflow|backup|restore`, most of which `make` calls."""
 
 import argparse
 import os
 import signal
 import sys
 import time
+from pathlib import Path
 from types import FrameType
 
 from jobs.errors import AtollError
@@ -16,6 +17,8 @@ from local.state import StackState
 FAILED = 1
 DOWN = 3
 INTERRUPTED = 130
+
+STANDARD_STREAM = "-"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,6 +36,15 @@ def main(arguments: list[str] | None = None) -> int:
         "airflow", help="run Airflow's own command line on the stack that runs", add_help=False
     )
     program.add_argument("words", nargs=argparse.REMAINDER)
+    saved = commands.add_parser("backup", help="write databases, workspace and keys into a new folder")
+    saved.add_argument(
+        "folder", metavar="FOLDER", help="a folder that does not exist; - for a tar on the standard output"
+    )
+    saved.add_argument(
+        "--without-images", action="store_true", help="leave the image sets out, which are kept elsewhere"
+    )
+    brought = commands.add_parser("restore", help="make an empty stack what it was when a back-up was made")
+    brought.add_argument("folder", metavar="FOLDER", help="the back-up; - for a tar on the standard input")
     options = parser.parse_args(arguments)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
@@ -41,6 +53,10 @@ def main(arguments: list[str] | None = None) -> int:
             return demo(options.airflow)
         if options.command == "airflow":
             return airflow(options.words)
+        if options.command == "backup":
+            return backup(options.folder, not options.without_images)
+        if options.command == "restore":
+            return restore(options.folder)
         return {"up": up, "down": down, "status": status}[options.command]()
     except AtollError as error:
         print(f"atoll: error: {error}", file=sys.stderr)
@@ -88,12 +104,44 @@ def airflow(words: list[str]) -> int:
     os.execve(command[0], command, environment | quiet)  # noqa: S606  # so that signals and the exit status are its own
 
 
+def backup(folder: str, images: bool) -> int:
+    """Writes a back-up into a folder, or as a tar to the standard output."""
+    from local.backup import stream
+    from local.backup.make import back_up
+
+    settings = Settings.from_environment()
+    if folder == STANDARD_STREAM:
+        stream.send(settings, sys.stdout.buffer, images=images, say=_aside)
+    else:
+        manifest = back_up(settings, Path(folder), images=images)
+        print(f"The back-up is in {folder}." + (" It holds the keys of the stack." if manifest.secrets else ""))
+    return 0
+
+
+def restore(folder: str) -> int:
+    """Restores a back-up from a folder, or from a tar on the standard input."""
+    from local.backup import stream
+    from local.backup.restore import restore as bring_back
+
+    settings = Settings.from_environment()
+    if folder == STANDARD_STREAM:
+        stream.receive(settings, sys.stdin.buffer, say=_aside)
+    else:
+        manifest = bring_back(settings, Path(folder))
+        print(f"Restored what was there at {manifest.made_at:%Y-%m-%d %H:%M} UTC. Start it with: make up")
+    return 0
+
+
 def demo(airflow_url: str | None) -> int:
     """Runs the demonstration, on a stack of its own or on an Airflow that runs."""
     from local.demo import run_demo  # its imports cost a second, which the other commands need not wait for
 
     run_demo(Settings.from_environment(), airflow_url)
     return 0
+
+
+def _aside(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _addresses(stack: Stack, state: StackState) -> None:

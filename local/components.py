@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.client import HTTPException
@@ -111,14 +111,30 @@ def migrate(settings: Settings, environment: Mapping[str, str]) -> None:
     Raises:
         ComponentFailedError: `airflow db migrate` fails.
     """
-    log = log_file(settings, "db-migrate")
-    process = processes.start(airflow_command("db", "migrate"), environment, log, settings.airflow_home)
+    _finish(settings, environment, "airflow db migrate", "db-migrate", airflow_command("db", "migrate"))
+
+
+def upgrade_tables(settings: Settings, environment: Mapping[str, str], names: Sequence[str]) -> None:
+    """Upgrades the tables of MLflow, of Optuna, or of both, which do not do it by themselves.
+
+    Raises:
+        ComponentFailedError: They cannot be upgraded, for example because a later version has made them.
+    """
+    command = [sys.executable, "-m", "local.tables", *names]
+    _finish(settings, environment, f"the upgrade of {' and '.join(names)}", "tables", command)
+
+
+def _finish(
+    settings: Settings, environment: Mapping[str, str], what: str, component: str, command: Sequence[str]
+) -> None:
+    log = log_file(settings, component)
+    process = processes.start(command, environment, log, settings.airflow_home)
     try:
         status = process.wait(timeout=START_TIMEOUT)
     except subprocess.TimeoutExpired:
         status = -1
     if status:
-        raise ComponentFailedError(f"airflow db migrate failed; the last lines of {log}:\n{last_lines(log)}")
+        raise ComponentFailedError(f"{what} failed; the last lines of {log}:\n{last_lines(log)}")
 
 
 def healthy(components: list[Component], airflow_url: str, since: datetime | None = None) -> dict[str, bool]:

@@ -48,6 +48,10 @@ class Databases:
         """Optuna's storage URL."""
         return self._database("optuna", "postgresql+psycopg2")
 
+    def plain(self, name: str) -> str:
+        """URL of one database, as PostgreSQL's own programs take it."""
+        return self._database(name, "postgresql")
+
     @property
     def address(self) -> str:
         """Host and port, without the password."""
@@ -85,6 +89,49 @@ class Databases:
                 f"PostgreSQL at {self.address}: {_one_line(error)}; accepted: a user that may create databases, or the "
                 f"databases {', '.join(NAMES)} made beforehand"
             ) from None
+        finally:
+            connection.close()
+
+    def filled(self) -> list[str]:
+        """Names those of `NAMES` that hold tables.
+
+        Raises:
+            DatabaseUnavailableError: The server does not answer or refuses the user.
+        """
+        try:
+            return [name for name in self._existing() if self._tables(name)]
+        except (psycopg2.Error, ValueError) as error:
+            raise DatabaseUnavailableError(f"PostgreSQL at {self.address}: {_one_line(error)}") from None
+
+    def empty(self) -> None:
+        """Removes every table of `NAMES`, and leaves the databases.
+
+        Raises:
+            DatabaseUnavailableError: The server does not answer or refuses the user.
+        """
+        try:
+            for name in self._existing():
+                with psycopg2.connect(self.plain(name), connect_timeout=CONNECT_TIMEOUT) as connection:
+                    connection.cursor().execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+                connection.close()
+        except psycopg2.Error as error:
+            raise DatabaseUnavailableError(f"PostgreSQL at {self.address}: {_one_line(error)}") from None
+
+    def _existing(self) -> list[str]:
+        connection = self._connect()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT datname FROM pg_database WHERE datname = ANY(%s)", (list(NAMES),))
+                return sorted(name for (name,) in cursor.fetchall())
+        finally:
+            connection.close()
+
+    def _tables(self, name: str) -> int:
+        connection = psycopg2.connect(self.plain(name), connect_timeout=CONNECT_TIMEOUT)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+                return int(cursor.fetchone()[0])
         finally:
             connection.close()
 

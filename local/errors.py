@@ -31,6 +31,18 @@ class StackDownError(AtollError):
     """Something is asked of a stack that does not run."""
 
 
+class BackupRefusedError(AtollError):
+    """A back-up cannot be written where it is asked for, or cannot be restored there; nothing was changed."""
+
+
+class InvalidBackupError(AtollError):
+    """A back-up is damaged, incomplete, or was made by a later version."""
+
+
+class TablesTooNewError(AtollError):
+    """A database was upgraded by a later version of the program that reads it."""
+
+
 class ProcessesLeftError(AtollError):
     """Processes of the stack outlived SIGKILL."""
 

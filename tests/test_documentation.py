@@ -23,6 +23,16 @@ def test_every_link_and_picture_leads_to_a_file(page: Path) -> None:
     assert [link for link in local if not (page.parent / link).exists()] == []
 
 
+def test_every_attack_on_the_page_is_answered_by_a_test_that_is_there() -> None:
+    page = REPOSITORY / "docs" / "security.md"
+    named = re.findall(r"\[([a-z0-9 ]+)\]\((\.\./tests/[^)]+)\)", page.read_text())
+    assert len(named) > 50
+    missing = [
+        name for name, path in named if f"def test_{name.replace(' ', '_')}(" not in (page.parent / path).read_text()
+    ]
+    assert missing == []
+
+
 def test_the_experiment_on_the_page_is_valid_and_its_mistake_is_told_as_the_page_says(tmp_path: Path) -> None:
     text = (REPOSITORY / "docs" / "adding-an-experiment.md").read_text()
     found = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)

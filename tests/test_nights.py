@@ -19,9 +19,10 @@ from jobs.labelling.arrival import COMPLETE_MARKER
 from jobs.registry.champions import champion_at, champion_history
 from jobs.registry.versions import ModelVersion
 from tests import airflow_ui, tones
+from tests.airflow_rest import DagRun
 from tests.conftest import read_json
 from tests.local.support import poll
-from tests.nights import DagRun, Nights, last_day, started
+from tests.nights import Nights, last_day, started
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

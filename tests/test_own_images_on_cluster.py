@@ -19,11 +19,7 @@ pytestmark = pytest.mark.spark
 EACH = 40
 NEW = 20
 
-QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # a session as short as these is mostly its start
-CONF = {
-    "spark.executor.cores": "1", "spark.executor.memory": "512m",
-    "spark.driver.extraJavaOptions": QUICK, "spark.executor.extraJavaOptions": QUICK,
-}  # fmt: skip
+CONF = {"spark.executor.cores": "1", "spark.executor.memory": "512m"}
 
 NETWORK = """
 import keras

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.errors import InvalidDatasetError
+from jobs.printing import printable
 
 _IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 _NAMED = 3  # files that a message names before it says how many more there are
@@ -68,12 +69,6 @@ def named(names: list[str] | tuple[str, ...]) -> str:
     """Names the first few of some files, and says how many more there are."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(map(printable, names[:_NAMED])) + more
-
-
-def printable(name: str) -> str:
-    """Writes a name so that every file and terminal can hold it: what is no character becomes an escape."""
-    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def _check(root: Path, classes: tuple[str, ...], beside: tuple[str, ...]) -> None:

@@ -15,6 +15,7 @@ from jobs.datasets.splits import SplitIndices
 from jobs.errors import InvalidDatasetError
 from jobs.files import staged_folder
 from jobs.models.graph_plan import PixelInput
+from jobs.records import mistake_in
 
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
@@ -151,7 +152,7 @@ def open_dataset(folder: Path) -> Dataset:
         ) from None
     except ValidationError as error:
         raise InvalidDatasetError(
-            f"{folder / _MANIFEST}: {error.errors()[0]['msg']}; accepted: an unedited manifest"
+            f"{folder / _MANIFEST}: {mistake_in(error)}; accepted: an unedited manifest of this version"
         ) from None
 
 

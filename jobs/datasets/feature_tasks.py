@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.datasets.folder_tasks import Quarantined, Shard, open_regular, shard_name, unread
+from jobs.datasets.folder_tasks import Quarantined, Shard, shard_name, unread
 from jobs.errors import InvalidGraphError
+from jobs.files import open_regular
 from jobs.labelling.partition import BroadcastModel, CheckedGraph, CheckGraph
 from jobs.labelling.pipeline import LabellingPipeline, PipelineSettings
 from jobs.labelling.rejection import ImageRejectedError

@@ -5,11 +5,12 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from jobs.datasets.class_folders import ClassFolders, printable
+from jobs.datasets.class_folders import ClassFolders
 from jobs.datasets.dataset import SPLITS
 from jobs.datasets.folder_tasks import Quarantined
 from jobs.datasets.splits import SplitIndices
 from jobs.errors import InvalidDatasetError
+from jobs.printing import printable
 
 IMAGES_FILE = "images.csv"
 """Beside the splits: each image that can be used, its class, its split and its digest."""

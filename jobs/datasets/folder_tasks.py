@@ -1,12 +1,10 @@
 """The Spark tasks that read a folder of images: paths go to the executors, digests and the names of shards come back."""
 
 import hashlib
-import stat
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from io import BufferedReader
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.files import open_regular
 from jobs.labelling.formats import for_graph
 from jobs.labelling.header import ImageLimits, check_image
 from jobs.labelling.pixel_budget import PixelBudget
@@ -141,18 +140,6 @@ class DecodePartition:
             return Quarantined(rejected.reason, rejected.detail)
         except OSError as error:
             return unread(error)
-
-
-def open_regular(path: Path) -> BufferedReader:
-    """Opens a file for reading.
-
-    Raises:
-        OSError: It cannot be opened, or is no regular file.
-    """
-    # A pipe or a device would be waited for without end.
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise OSError(0, "not a regular file")
-    return path.open("rb")
 
 
 def unread(error: OSError) -> Quarantined:

@@ -14,7 +14,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from jobs.datasets.class_folders import ClassFolders, list_class_folders, named, printable
+from jobs.datasets.class_folders import ClassFolders, list_class_folders, named
 from jobs.datasets.content_splits import split_by_content
 from jobs.datasets.dataset import SPLITS, Dataset, open_dataset, write_manifest
 from jobs.datasets.extraction import Extraction, Extractor, FolderSource, Outcomes
@@ -25,6 +25,7 @@ from jobs.datasets.splits import SplitIndices
 from jobs.errors import InvalidDatasetError
 from jobs.files import staged_folder, write_atomically
 from jobs.labelling.progress import logged_progress
+from jobs.printing import printable
 from jobs.spark import ExecutorLayout, executor_count, spark_application
 from jobs.workspace import Workspace
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.datasets.class_folders import ClassFolders, printable
+from jobs.datasets.class_folders import ClassFolders
 from jobs.datasets.dataset import FeatureGraph, check_file, file_sha256
 from jobs.datasets.extraction import Outcomes
 from jobs.errors import InvalidDatasetError
 from jobs.labelling.formats import for_graph
 from jobs.labelling.header import ImageLimits, check_image
+from jobs.printing import printable
 
 TEST_IMAGES_FILE = "test_images.zip"
 

@@ -54,6 +54,8 @@ def look(folder: Place) -> Arrival:
             found = file.stat()
         except FileNotFoundError:  # renamed by whoever copies it
             continue
+        except OSError:  # a link to itself
+            found = file.stat(follow_symlinks=False)
         images, size, newest = images + 1, size + found.st_size, max(newest, found.st_mtime)
     return Arrival(images, size, newest, (folder / COMPLETE_MARKER).exists())
 
@@ -83,7 +85,7 @@ def _files(folder: Path) -> Iterator[os.DirEntry[str]]:
     except (FileNotFoundError, NotADirectoryError):
         return
     for entry in visible:
-        if entry.is_dir():
+        if entry.is_dir(follow_symlinks=False):  # as labelling does; links may lead round and round
             yield from _files(Path(entry.path))
         else:
             yield entry

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.errors import InvalidArgumentError
+from jobs.files import open_regular
 
 _ENTRY = re.compile(r'entry\s*\{\s*target_class:\s*(\d+)\s+target_class_string:\s*"([^"]*)"\s*\}')
 _MOST_CLASSES = 1_000_000
+_MOST_BYTES = 64_000_000
+"""Of a file of names: a million of them."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,13 @@ def _synset(line: str, path: Path) -> tuple[str, str]:
 
 def _read(path: Path, argument: str) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        with open_regular(path) as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise InvalidArgumentError(
+                f"{argument}: {path}: more than {_MOST_BYTES / 1e6:g} MB; accepted: one label per line"
+            )
+        return content.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise InvalidArgumentError(
             f"{argument}: {path}: not UTF-8 at byte {error.start}; accepted: one label per line"

@@ -69,6 +69,18 @@ def discard(destination: Destination) -> None:
         half.unlink(missing_ok=True)
 
 
+def settle(destination: Destination) -> None:
+    """Completes what a driver had decided to publish before it died; the lock must be held."""
+    if destination.journal.exists():
+        _recover(destination)
+
+
+def published_by(destination: Destination) -> tuple[str | None, str | None]:
+    """Names the runs that have made the two folders which readers see; None where there is none, or no run is named."""
+    labels, quarantine = (_maker(folder) for folder in destination.folders)
+    return labels, quarantine
+
+
 def publish(
     destination: Destination,
     staged: Staged,
@@ -166,8 +178,14 @@ def _finish(destination: Destination, run: str) -> None:
 
 
 def _made_by(folder: Path, run: str) -> bool:
-    marker = folder / _RUN_FILE
-    return marker.is_file() and marker.read_text() == run
+    return _maker(folder) == run
+
+
+def _maker(folder: Path) -> str | None:
+    try:
+        return (folder / _RUN_FILE).read_text()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def _staged(folder: Path, run: str) -> Path:

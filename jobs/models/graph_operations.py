@@ -4,6 +4,7 @@ A GraphDef from outside is a program. TensorFlow has operations that read and wr
 what is not listed here is refused before the graph is imported.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from jobs.errors import InvalidGraphError
@@ -86,7 +87,16 @@ SAVED_OPERATIONS = ALLOWED_OPERATIONS | frozenset(
     StaticRegexFullMatch StringJoin VarHandleOp VarIsInitializedOp
     """.split()
 )
-"""What a SavedModel needs besides to hold variables. It is loaded, never saved or called, and what it is frozen to has none."""
+"""What a SavedModel needs besides to hold variables. It is loaded, never saved or called, and what it is frozen to has none.
+
+Only where loading runs none of its functions: some of these write files."""
+
+
+_DEEPEST = 100
+"""Functions that call each other in a chain. Layers within layers make a dozen."""
+
+_MOST_OPERATIONS = 1_000_000
+"""Of a graph with each function written out where it is called, as TensorFlow does; large networks have some ten thousand."""
 
 
 def check_operations(graph: Any, allowed: frozenset[str] = ALLOWED_OPERATIONS) -> None:
@@ -97,7 +107,8 @@ def check_operations(graph: Any, allowed: frozenset[str] = ALLOWED_OPERATIONS) -
         allowed: The list.
 
     Raises:
-        InvalidGraphError: Names the operations that are not allowed, and the first node of each.
+        InvalidGraphError: Names the operations that are not allowed, and the first node of each; or its functions call
+            themselves, or are far too many where they are called.
     """
     from tensorflow.python.framework import op_def_registry
 
@@ -112,3 +123,48 @@ def check_operations(graph: Any, allowed: frozenset[str] = ALLOWED_OPERATIONS) -
     if refused:
         listed = ", ".join(f"{operation} (node {node})" for operation, node in sorted(refused.items())[:5])
         raise InvalidGraphError(f"operation not allowed: {listed}; accepted: operations of pure inference only")
+    _check_calls(graph)
+
+
+def called_functions(node: Any) -> set[str]:
+    """Gives the names that a node may call a function by; not all of them need be functions."""
+    called = {node.op}
+    waiting = list(node.attr.values())
+    while waiting:
+        attribute = waiting.pop()
+        for function in (attribute.func, *attribute.list.func):
+            called.add(function.name)
+            waiting.extend(function.attr.values())
+    return called
+
+
+def _check_calls(graph: Any) -> None:
+    """Refuses functions that call themselves, of which TensorFlow's process dies, and those that grow without measure."""
+    bodies = {function.signature.name: list(function.node_def) for function in graph.library.function}
+    known: dict[str, tuple[int, int] | None] = {}
+
+    def of_function(name: str, above: int) -> tuple[int, int]:
+        if name not in known:
+            known[name] = None
+            known[name] = of_body(bodies[name], above + 1)
+        if (measured := known[name]) is None:
+            raise InvalidGraphError(f"function {name} calls itself; accepted: functions that come to an end")
+        return measured
+
+    def of_body(nodes: Iterable[Any], above: int) -> tuple[int, int]:
+        """Gives how many operations there are in all, and how deep the chain of calls is."""
+        operations = depth = 0
+        for node in nodes:
+            operations += 1
+            for name in called_functions(node) & bodies.keys():
+                inside, below = of_function(name, above)
+                operations, depth = operations + inside, max(depth, below + 1)
+            if operations > _MOST_OPERATIONS:
+                raise InvalidGraphError(f"more than {_MOST_OPERATIONS} operations with those of its functions")
+            if above + depth > _DEEPEST:
+                raise InvalidGraphError(f"more than {_DEEPEST} functions call each other in a chain; accepted: fewer")
+        return operations, depth
+
+    of_body(graph.node, 0)
+    for name in bodies:
+        of_function(name, 0)

@@ -1,6 +1,7 @@
 """What describes one network and its training: the hyperparameters that a search may vary."""
 
 import re
+import sys
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
@@ -15,9 +16,18 @@ HEAD = "head"
 _OWN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
+_TAKEN = sys.stdlib_module_names | {"jobs"}
+"""Modules that hold no network: `os:system` is a mistake at best."""
+
+
 def _known(model: str) -> str:
     if model not in get_args(BuiltIn) and not _OWN.fullmatch(model):
         raise ValueError(f"{model!r}; accepted: mlp, cnn, head, or a function of your own as package.module:function")
+    if ":" in model and (module := model.partition(":")[0].partition(".")[0]) in _TAKEN:
+        whose = "Atoll's own" if module == "jobs" else "a module of Python's"
+        raise ValueError(
+            f"{model!r}: {module} is {whose}; accepted: a function of your own, in a module of another name"
+        )
     return model
 
 

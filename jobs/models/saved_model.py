@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.errors import InvalidGraphError
-from jobs.models.graph_operations import SAVED_OPERATIONS, check_operations
+from jobs.models.graph_operations import ALLOWED_OPERATIONS, SAVED_OPERATIONS, called_functions, check_operations
 
 _SIGNATURE = "serving_default"
 _OUTPUT = "softmax"
@@ -78,12 +78,21 @@ def check_saved_model(content: bytes) -> None:
         saved.ParseFromString(content)
     except DecodeError:
         raise InvalidGraphError("saved_model.pb does not parse; is the folder complete?") from None
+    # What is not one graph with its objects is loaded as a program of TensorFlow 1, whose initialisation and restoring are run:
+    # there, an operation that saves would write wherever the file says.
+    has_objects = len(saved.meta_graphs) == 1 and saved.meta_graphs[0].HasField("object_graph_def")
     for meta in saved.meta_graphs:
-        check_operations(meta.graph_def, SAVED_OPERATIONS)
-        for node in meta.object_graph_def.nodes:
-            # Tables, and objects with code of their own to restore them: TensorFlow runs their functions on loading.
-            if node.WhichOneof("kind") == "resource" or node.saveable_objects or node.registered_saver:
-                raise InvalidGraphError("it has a resource that is initialised by code; accepted: variables only")
+        check_operations(meta.graph_def, SAVED_OPERATIONS if has_objects else ALLOWED_OPERATIONS)
+        if any(map(_runs_when_loaded, meta.object_graph_def.nodes)):
+            raise InvalidGraphError("it has a resource that is initialised by code; accepted: variables only")
+
+
+def _runs_when_loaded(node: Any) -> bool:
+    """Tells tables, and objects with code of their own to make or restore them: TensorFlow runs their functions on loading."""
+    from tensorflow.python.saved_model.registration import get_registered_class
+
+    made_by_code = get_registered_class(node.registered_name) is not None  # whatever kind of object it says it is
+    return bool(node.WhichOneof("kind") == "resource" or made_by_code or node.saveable_objects or node.registered_saver)
 
 
 def freeze_keras(path: Path) -> bytes:
@@ -134,10 +143,7 @@ def _drop_unused_functions(graph: Any) -> None:
     waiting = list(graph.node)
     while waiting:
         node = waiting.pop()
-        called = {node.op}
-        for attribute in node.attr.values():
-            called |= {attribute.func.name, *(function.name for function in attribute.list.func)}
-        for name in called & functions.keys() - used.keys():
+        for name in called_functions(node) & functions.keys() - used.keys():
             used[name] = functions[name]
             waiting.extend(functions[name].node_def)
     del graph.library.gradient[:]

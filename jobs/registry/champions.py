@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from jobs.errors import ModelNotFoundError
+from jobs.records import mistake_in
 from jobs.registry.mlflow_client import open_client
 from jobs.registry.versions import CHAMPION, ModelVersion, find_champion, find_version
 from jobs.workspace import Workspace
@@ -144,5 +145,5 @@ def _read(model_name: str, key: str, text: str) -> ChampionChange:
         return ChampionChange.model_validate_json(text)
     except ValidationError as error:
         raise ModelNotFoundError(
-            f"model {model_name!r}: tag {key}: {error.errors()[0]['msg']}; accepted: an unedited record"
+            f"model {model_name!r}: tag {key}: {mistake_in(error)}; accepted: an unedited record of this version"
         ) from None

@@ -20,6 +20,7 @@ from jobs.datasets.dataset import Dataset, open_dataset, read_split
 from jobs.datasets.tested_images import read_test_images
 from jobs.errors import InvalidStudyError
 from jobs.files import write_atomically
+from jobs.records import mistake_in
 from jobs.registry.versions import ModelVersion, download_graph, find_champion
 from jobs.workspace import Workspace
 
@@ -67,7 +68,7 @@ def read_final_test(folder: Path) -> FinalTest | None:
     except FileNotFoundError:
         return None
     except ValidationError as error:
-        raise InvalidStudyError(f"{path}: {error.errors()[0]['msg']}; accepted: an unedited record") from None
+        raise InvalidStudyError(f"{path}: {mistake_in(error)}; accepted: an unedited record of this version") from None
 
 
 def run_final_test(

@@ -4,6 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 from jobs.errors import ServiceUnavailableError
+from jobs.printing import redacted
 from jobs.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def open_client(workspace: Workspace) -> "MlflowClient":
         client = mlflow.MlflowClient(tracking_uri=uri)
         client.search_experiments(max_results=1)
     except (MlflowException, sqlalchemy.exc.SQLAlchemyError, requests.RequestException, ModuleNotFoundError) as error:
-        reason = str(error).splitlines()[0]
+        reason = redacted(str(error)).splitlines()[0]
         raise ServiceUnavailableError(
             f"MLFLOW_TRACKING_URI: {reason}; accepted: a server or a database that answers"
         ) from None

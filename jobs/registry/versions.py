@@ -20,7 +20,7 @@ CHAMPION = "champion"
 
 GRAPH_FILE, LABELS_FILE = "graph.pb", "labels.txt"
 
-GRAPH_TAG = "atoll.graph_sha256"
+GRAPH_TAG, LABELS_TAG = "atoll.graph_sha256", "atoll.labels_sha256"
 
 _REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -35,6 +35,7 @@ class ModelVersion:
         graph_sha256: Checksum of its frozen graph.
         dataset_fingerprint: The data set that it was trained and tested on.
         study: The study that it was selected from.
+        labels_sha256: Checksum of the names of its classes; empty for a version that was registered without one.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ModelVersion:
     graph_sha256: str
     dataset_fingerprint: str
     study: str
+    labels_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,8 @@ def register(
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     tags = {
-        GRAPH_TAG: hashlib.sha256((folder / GRAPH_FILE).read_bytes()).hexdigest(),
+        GRAPH_TAG: _sha256(folder / GRAPH_FILE),
+        LABELS_TAG: _sha256(folder / LABELS_FILE),
         DATASET_TAG: dataset_fingerprint,
         STUDY_TAG: study,
     }
@@ -162,19 +165,20 @@ def download_model(version: ModelVersion, folder: Path, workspace: Workspace) ->
 
 
 def download_graph(version: ModelVersion, folder: Path, workspace: Workspace | None = None) -> GraphFiles:
-    """Fetches the frozen graph of a version into `folder` and checks it.
+    """Fetches the frozen graph of a version and its labels into `folder` and checks both.
 
     Raises:
         InvalidGraphError: A file is missing, or its checksum is not the registered one.
     """
     files = download_model(version, folder, workspace or Workspace.open())
     graph, labels = files / GRAPH_FILE, files / LABELS_FILE
-    found = hashlib.sha256(graph.read_bytes()).hexdigest() if graph.is_file() else "missing"
-    if found != version.graph_sha256 or not labels.is_file():
-        raise InvalidGraphError(
-            f"model {version.name} version {version.version}: sha256 of {GRAPH_FILE}: {found}; "
-            f"accepted: {version.graph_sha256}, which was registered, with {LABELS_FILE} beside it"
-        )
+    for file, registered in ((graph, version.graph_sha256), (labels, version.labels_sha256)):
+        found = _sha256(file) if file.is_file() else "missing"
+        if found != (registered or found) or found == "missing":
+            raise InvalidGraphError(
+                f"model {version.name} version {version.version}: sha256 of {file.name}: {found}; accepted: "
+                f"{registered or 'any'}, as it was registered"
+            )
     return GraphFiles(graph, labels)
 
 
@@ -190,5 +194,14 @@ def describe(version: "MlflowModelVersion") -> ModelVersion:
             f"model {version.name} version {version.version}: has no tag {GRAPH_TAG}; accepted: Atoll's own"
         )
     return ModelVersion(
-        version.name, int(version.version), tags[GRAPH_TAG], tags.get(DATASET_TAG, ""), tags.get(STUDY_TAG, "")
+        version.name,
+        int(version.version),
+        tags[GRAPH_TAG],
+        tags.get(DATASET_TAG, ""),
+        tags.get(STUDY_TAG, ""),
+        tags.get(LABELS_TAG, ""),
     )
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

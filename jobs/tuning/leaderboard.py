@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from jobs.errors import InvalidStudyError
 from jobs.experiment import Experiment
 from jobs.files import write_atomically
+from jobs.records import mistake_in
 from jobs.tuning.trial import TrialOutcome
 
 _FILE = "leaderboard.json"
@@ -104,4 +105,6 @@ def read_leaderboard(study_folder: Path) -> Leaderboard:
     except FileNotFoundError:
         raise InvalidStudyError(f"{path}: no such study; accepted: one that tune_model has finished") from None
     except ValidationError as error:
-        raise InvalidStudyError(f"{path}: {error.errors()[0]['msg']}; accepted: an unedited leaderboard") from None
+        raise InvalidStudyError(
+            f"{path}: {mistake_in(error)}; accepted: an unedited leaderboard of this version"
+        ) from None

@@ -3,6 +3,7 @@
 import base64
 import io
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 REPORT_FOLDER = "report"
 """Where the report lies in the folder of its study."""
 
-_TEMPLATE = Path(__file__).with_name("report.html")
+_TEMPLATE = files(__package__) / "report.html"  # which may lie in an archive
 
 
 @dataclass(frozen=True)

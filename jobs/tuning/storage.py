@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, get_args
 from jobs.errors import ServiceUnavailableError
 from jobs.experiment import Experiment
 from jobs.models.hyperparameters import Hyperparameters, Schedule
+from jobs.printing import redacted
 from jobs.tuning.search_space import Choice
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def study_storage(study_folder: Path) -> "optuna.storages.BaseStorage":
     """Opens Optuna's storage: the database at `ATOLL_OPTUNA_STORAGE`, else a journal file in the study's folder.
 
     Raises:
-        ServiceUnavailableError: The database cannot be reached.
+        ServiceUnavailableError: The database cannot be reached, or its tables are of another version.
     """
     import optuna
     import sqlalchemy
@@ -32,8 +33,8 @@ def study_storage(study_folder: Path) -> "optuna.storages.BaseStorage":
         return optuna.storages.JournalStorage(JournalFileBackend(str(study_folder / "optuna.journal")))
     try:
         return optuna.storages.RDBStorage(url)
-    except (sqlalchemy.exc.SQLAlchemyError, ModuleNotFoundError) as error:
-        reason = str(error).splitlines()[0]
+    except (sqlalchemy.exc.SQLAlchemyError, ModuleNotFoundError, RuntimeError) as error:  # the last: of older tables
+        reason = redacted(str(error)).splitlines()[0]
         raise ServiceUnavailableError(
             f"ATOLL_OPTUNA_STORAGE: {reason}; accepted: the URL of a database that answers"
         ) from None

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from pydantic import ValidationError
 
 from jobs.datasets.dataset import Dataset, check_split, open_dataset
 from jobs.errors import AlreadyRunningError, InvalidDatasetError, InvalidStudyError
@@ -14,6 +15,7 @@ from jobs.experiment import Experiment
 from jobs.models.hyperparameters import HEAD
 from jobs.models.own_code import CODE_FILE, keep_code
 from jobs.models.training_cost import training_cost
+from jobs.records import mistake_in
 from jobs.registry.tracking import StudyTracking
 from jobs.results import TunedStudy
 from jobs.spark import spark_application
@@ -53,13 +55,7 @@ def tune(experiment: Experiment, dataset_folder: Path, study: str, workspace: Wo
     with study_lock(folder):
         if experiment.code:
             keep_code(experiment.code, folder)
-        trials = Study(
-            study_storage(folder),
-            study,
-            experiment,
-            dataset.fingerprint,
-            cost=lambda point: training_cost(experiment.model, point, dataset.sample_shape, len(dataset.classes)),
-        )
+        trials = _open_study(study, experiment, dataset, folder)
 
         def board() -> Leaderboard:
             return Leaderboard(
@@ -85,6 +81,21 @@ def tune(experiment: Experiment, dataset_folder: Path, study: str, workspace: Wo
             write_report(leaderboard, folder / REPORT_FOLDER)
             tracking.log_leaderboard(folder)
         return _result(leaderboard, folder, time.monotonic() - began)
+
+
+def _open_study(study: str, experiment: Experiment, dataset: Dataset, folder: Path) -> Study:
+    try:
+        return Study(
+            study_storage(folder),
+            study,
+            experiment,
+            dataset.fingerprint,
+            cost=lambda point: training_cost(experiment.model, point, dataset.sample_shape, len(dataset.classes)),
+        )
+    except ValidationError as error:
+        raise InvalidStudyError(
+            f"study {study}: {mistake_in(error)}; accepted: a study of this version, or a new name"
+        ) from None
 
 
 def _check_samples(experiment: Experiment, dataset: Dataset, folder: Path) -> None:

@@ -5,7 +5,7 @@ import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from airflow.sdk import BaseHook, Context
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
 from pydantic import BaseModel, TypeAdapter
 
+from atoll.cluster_mode import check_provider, driver_environment, follow_driver, in_cluster_mode
 from atoll.links import LINKS, links_from
 from atoll.process_tree import descendants, end
 from atoll.spark_log import readable
@@ -70,6 +71,7 @@ class SparkJobOperator(SparkSubmitOperator):
         self.arguments = dict(arguments)
         self.result = result
         self._announced: dict[str, str] = {}
+        self._left: tuple[Path, ...] = ()
         self._task_instance: Any = None
 
     def execute(self, context: Context) -> dict[str, Any]:
@@ -84,15 +86,14 @@ class SparkJobOperator(SparkSubmitOperator):
         workspace = Workspace.open()
         run = workspace.run(context["dag"].dag_id, context["run_id"], context["task"].task_id)
         result, error = run / "result.json", run / ERROR_FILE
-        for stale in (result, error):
-            stale.unlink(missing_ok=True)
+        self._left = (result, error)
         self.conf = {key: value for key, value in (self.conf or {}).items() if value not in ("", "None")}
         self.py_files = str(_shipped_code(workspace))
         self.application_args = [*_options(self.arguments), "--workspace", str(workspace.root), "--result", str(result)]
         try:
             super().execute(context)
-        except AirflowException:
-            if not error.exists():
+        except (AirflowException, RuntimeError):  # the latter of a driver on the cluster
+            if self._hook is None or not error.exists():
                 raise
             failure = Failure.model_validate_json(error.read_bytes())
             raise (AirflowException if failure.transient else AirflowFailException)(failure.message) from None
@@ -116,14 +117,27 @@ class SparkJobOperator(SparkSubmitOperator):
 
     def _get_hook(self) -> SparkSubmitHook:
         hook = super()._get_hook()
-        if hook._connection["deploy_mode"] != "cluster":
+        if in_cluster_mode(hook):
+            hook._env_vars = driver_environment(os.environ)
+            self.durable = follow_driver(hook, self.conn_id)
+        else:
             # This process and the supervisor that Airflow has put above it: where either is killed, nobody awaits the driver.
-            hook._env_vars = {**(hook._env_vars or {}), ENDS_WITH: f"{os.getpid()} {os.getppid()}"}
+            # Given to spark-submit, whatever the master: as `env_vars` some would get it as a setting of the cluster's.
+            hook._env = {**(hook._env_vars or {}), ENDS_WITH: f"{os.getpid()} {os.getppid()}"}
+            hook._env_vars = None
+        submit = hook.submit
+        hook.submit = lambda *arguments, **options: self._submit_anew(submit, *arguments, **options)
         if not (hook._is_yarn or hook._is_kubernetes or hook._should_track_driver_status):
             # There the hook finds the application's identifier in Spark's own lines. It has no seam for what comes before.
             log_lines = hook._process_spark_submit_log
             hook._process_spark_submit_log = lambda lines: log_lines(readable(lines, self._announce))
         return hook
+
+    def _submit_anew(self, submit: Callable[..., str | None], *arguments: Any, **options: Any) -> str | None:
+        """Removes what an earlier try has left; a try that only finds its driver again keeps it."""
+        for stale in self._left:
+            stale.unlink(missing_ok=True)
+        return submit(*arguments, **options)
 
     def _announce(self, found: dict[str, str]) -> None:
         """Shows a link while the task still runs; Airflow itself makes them only at its end."""
@@ -134,10 +148,10 @@ class SparkJobOperator(SparkSubmitOperator):
                 self._task_instance.xcom_push(key=key, value=address)
 
     def _check_connection(self) -> None:
-        problem = None
         try:
-            if not BaseHook.get_connection(self.conn_id).host:
-                problem = "has no host"
+            host = BaseHook.get_connection(self.conn_id).host or ""
+            problem = None if host else "has no host"
+            check_provider(host, self.conn_id)
         except AirflowNotFoundException:
             problem = "is not defined"
         if problem:
@@ -149,7 +163,8 @@ class SparkJobOperator(SparkSubmitOperator):
 
 def _options(arguments: Mapping[str, str]) -> list[str]:
     given = {name: value for name, value in arguments.items() if value not in ("", "None", None)}
-    return [text for name, value in given.items() for text in (f"--{name}", value)]
+    # In one word each: whatever a value begins with, it is never taken for an option of its own.
+    return [f"--{name}={value}" for name, value in given.items()]
 
 
 def _shipped_code(workspace: Workspace) -> Path:
@@ -157,7 +172,7 @@ def _shipped_code(workspace: Workspace) -> Path:
     with tempfile.TemporaryDirectory(prefix="atoll-code-") as scratch:
         code = archive_code(Path(scratch)).read_bytes()
     archive = workspace.root / "code" / hashlib.sha256(code).hexdigest()[:16] / "jobs.zip"
-    if not archive.exists():
+    if not archive.exists() or archive.read_bytes() != code:  # what executors can write, their code may have changed
         write_atomically(archive, code)
     return archive
 

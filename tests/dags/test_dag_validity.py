@@ -18,7 +18,7 @@ from jobs.experiment import experiment_names
 from jobs.overrides import ExperimentOverrides
 from jobs.workspace import REPOSITORY
 
-NAMES = ["housekeeping", "label_images", "roll_back_model", "tune_model"]
+NAMES = ["housekeeping", "label_images", "report_metrics", "roll_back_model", "tune_model"]
 
 NIGHTLY = ["label_images", "tune_model"]
 
@@ -209,6 +209,10 @@ def test_the_labelling_step_does_what_the_run_has_settled(bag: DagBag) -> None:
         "top-k": "5",
         "min-score": "0.0",
     }
+
+
+def test_nothing_is_reported_where_airflow_sends_no_metrics(bag: DagBag) -> None:
+    assert type(bag.dags["report_metrics"].timetable).__name__ == "NullTimetable"
 
 
 def test_a_day_is_checked_before_it_is_published(bag: DagBag) -> None:

@@ -10,12 +10,12 @@ from jobs.workspace import REPOSITORY
 
 COMPOSE = yaml.safe_load((REPOSITORY / "docker" / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
-ONCE = {"migrate", "demo"}
+ONCE = {"migrate", "demo", "backup"}
 SECRET = re.compile(r"password|secret|fernet", re.IGNORECASE)
 
 
 def test_the_file_needs_nothing_that_older_versions_of_compose_lack() -> None:
-    assert set(COMPOSE) - {key for key in COMPOSE if key.startswith("x-")} == {"services", "volumes"}
+    assert set(COMPOSE) - {key for key in COMPOSE if key.startswith("x-")} == {"services", "networks", "volumes"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -46,6 +46,26 @@ def test_our_containers_can_gain_no_rights(name: str) -> None:
 
 def test_what_runs_the_code_of_experiments_knows_no_password_of_a_database() -> None:
     assert set(SERVICES["spark-worker"]["environment"]) == {"ATOLL_SPARK_SECRET"}
+
+
+def test_what_runs_the_code_of_experiments_does_not_reach_the_pages_that_may_change_the_registry() -> None:
+    assert SERVICES["mlflow"]["networks"] == ["records"]
+    reached = {name for name, service in SERVICES.items() if "records" in service.get("networks", ["default"])}
+    assert reached == {"mlflow", "postgres"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_container_shares_more_with_its_host_than_a_folder_to_read(name: str) -> None:
+    service = SERVICES[name]
+    assert not {"network_mode", "pid", "ipc", "userns_mode", "devices", "cap_add"} & set(service)
+    from_the_host = [mount for mount in service.get("volumes", []) if mount.startswith((".", "/", "~"))]
+    assert all(mount.endswith(":ro") for mount in from_the_host), from_the_host
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_no_command_line_holds_a_secret(name: str) -> None:
+    words = [*SERVICES[name].get("command", []), *SERVICES[name].get("healthcheck", {}).get("test", [])]
+    assert not [word for word in words if SECRET.search(word)]
 
 
 def test_the_image_runs_as_a_user_of_its_own_on_pinned_bases() -> None:

@@ -13,6 +13,7 @@ from typing import NoReturn
 import pytest
 
 from jobs import application
+from jobs.errors import InvalidGraphError
 from jobs.results import Failure
 from jobs.workspace import REPOSITORY
 
@@ -121,6 +122,23 @@ def test_a_result_that_does_not_fit_on_the_disk_is_one_line(
     assert stopped.value.code == 2
     assert capsys.readouterr().err.endswith("no space left on the device; nothing was published\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_message_from_outside_writes_no_line_of_its_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log is read by people, and by the operator, which makes links of what the job says."""
+
+    def refuse(_: argparse.Namespace) -> NoReturn:
+        raise InvalidGraphError("node x\r\nSpark application a, its UI at http://elsewhere\x1b[2J\u202e: not allowed")
+
+    monkeypatch.setattr(sys, "argv", ["job", "--result", str(tmp_path / "result.json")])
+    monkeypatch.setattr(application, "die_with_parent", lambda: None)
+    with pytest.raises(SystemExit):
+        application.run(refuse, argparse.ArgumentParser(prog="job"))
+    said = "node x Spark application a, its UI at http://elsewhere\\x1b[2J\\u202e: not allowed"
+    assert capsys.readouterr().err == f"job: error: {said}\n"
+    assert json.loads((tmp_path / "error.json").read_text())["message"] == said
 
 
 def test_an_interrupted_driver_ends_without_a_stack_trace() -> None:

@@ -52,6 +52,42 @@ def test_what_yaml_allows_or_stumbles_over_is_one_line(tmp_path: Path, added: st
     assert said in refused(tmp_path, DIGITS + added)
 
 
+LAUGHS = "a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha]\n" + "".join(
+    f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 10)
+)
+"""A thousand million laughs in half a kilobyte."""
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        (LAUGHS, "not a YAML file: more than 100000 values"),
+        ("night: &night [*night]\n", "not a YAML file: an alias stands for what it is a part of"),
+        ("night: " + "x" * 1_000_000, "not a YAML file: more than 1000000 characters"),
+        ("night: !!python/object/apply:os.system [id]\n", "could not determine a constructor for the tag"),
+        ("night: !!python/name:os.system\n", "could not determine a constructor for the tag"),
+        ("night: {<<: [{a: 1}, {a: 2}]}\n", "could not determine a constructor for the tag"),
+    ],
+    ids=["laughs", "itself", "long", "call", "name", "merge"],
+)
+def test_what_yaml_could_grow_to_or_make_is_refused(tmp_path: Path, added: str, said: str) -> None:
+    line = refused(tmp_path, DIGITS + added)
+    assert said in line
+    assert len(line) < 1000
+
+
+def test_a_message_repeats_only_the_beginning_of_a_long_value(tmp_path: Path) -> None:
+    line = refused(tmp_path, DIGITS.replace("strategy: grid", f"strategy: {list(range(50_000))}"))
+    assert "digits.yaml: strategy: [0, 1, 2," in line
+    assert len(line) < 1000
+
+
+@pytest.mark.parametrize("module", ["os", "subprocess", "importlib.util", "builtins", "jobs.spark"])
+def test_a_module_of_pythons_is_no_place_for_a_network(tmp_path: Path, module: str) -> None:
+    line = refused(tmp_path, DIGITS.replace("model: mlp", f"model: {module}:system"))
+    assert f"model: '{module}:system': {module.partition('.')[0]} is " in line
+
+
 @pytest.mark.parametrize("name", ["digits", "mnist", "range", "values"])
 @pytest.mark.parametrize("place", ["", "search", "dataset", "search.learning_rate"])
 def test_an_unknown_field_keeps_its_name_whatever_it_is_called(tmp_path: Path, name: str, place: str) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.errors import SparkUnavailableError
-from jobs.spark import ExecutorLayout, archive_code, check_master, executor_layout, executor_name
+from jobs.errors import InvalidArgumentError, SparkUnavailableError
+from jobs.spark import ExecutorLayout, archive_code, check_master, executor_layout, executor_name, executor_wait
 
 CPUS = os.cpu_count() or 1
 
@@ -71,6 +71,17 @@ def test_the_archive_of_the_code_is_the_same_each_time_and_holds_the_package_alo
     with zipfile.ZipFile(one) as code:
         assert {name.split("/")[0] for name in code.namelist()} == {"jobs"}
         assert "jobs/labelling/partition.py" in code.namelist()
+
+
+@pytest.mark.parametrize(("setting", "seconds"), [(None, 120.0), ("1800", 1800.0), ("0.5", 0.5)])
+def test_a_busy_queue_may_be_given_more_time(setting: str | None, seconds: float) -> None:
+    assert executor_wait(setting) == seconds
+
+
+@pytest.mark.parametrize("setting", ["30min", "0", "-1", "inf", "nan", ""])
+def test_nonsense_for_the_time_to_wait_is_refused(setting: str) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"spark\.atoll\.executorWait: .* accepted: for example 1800"):
+        executor_wait(setting)
 
 
 def test_a_process_without_an_executor_is_the_driver() -> None:

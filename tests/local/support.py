@@ -25,9 +25,9 @@ class CommandLine:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         return clean | {"ATOLL_HOME": str(self.home)} | self.settings
 
-    def run(self, command: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    def run(self, command: str, *arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "local", command],
+            [sys.executable, "-m", "local", command, *arguments],
             cwd=REPOSITORY,
             env=self.environment | settings,
             text=True,

@@ -12,6 +12,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException, T
 from airflow.triggers.base import TriggerEvent
 from atoll.image_sets import ImageSetSensor, ImageSetTrigger
 
+from jobs.labelling.sources.folder import FolderOfImages
+
 PAST = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
 LATER = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
 
@@ -40,6 +42,15 @@ def test_images_that_are_there_are_not_waited_for(folder: Path, arrive: Callable
     arrive()
     arrive("b.jpg")
     assert sensor(folder, PAST).execute({}) == 2
+
+
+def test_links_that_lead_round_and_round_are_not_followed(folder: Path, arrive: Callable[..., None]) -> None:
+    arrive()
+    for name in ("one", "two"):
+        (folder / name).symlink_to("..", target_is_directory=True)
+    (folder / "self").symlink_to("self")
+    arrive("_SUCCESS")
+    assert sensor(folder, PAST).execute({}) == 4 == len(FolderOfImages(str(folder)).load())
 
 
 @pytest.mark.parametrize(("choice", "outcome"), [("fail", AirflowFailException), ("skip", AirflowSkipException)])

@@ -13,6 +13,7 @@ from airflow.sdk import DAG, Param
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from atoll.operators import SparkJobOperator
 
+from jobs.label_images import parser
 from jobs.workspace import REPOSITORY
 
 SPARK_SUBMIT = """#!{python}
@@ -74,20 +75,62 @@ def after_the_script(record: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("version", "passed"), [(7, ["--model-version", "7"]), (None, []), ("", [])], ids=["pinned", "none", "empty"]
+    ("version", "passed"), [(7, ["--model-version=7"]), (None, []), ("", [])], ids=["pinned", "none", "empty"]
 )
 def test_what_the_form_leaves_empty_is_not_passed_to_the_job(
     submit: Submit, record: Path, version: int | str | None, passed: list[str]
 ) -> None:
     arguments = {"model-version": "{{ params.model_version }}", "image-set": "{{ params.image_set }}"}
     submit({"model_version": version, "image_set": "photos"}, arguments=arguments)
-    assert after_the_script(record)[: len(passed) + 2] == [*passed, "--image-set", "photos"]
-    assert after_the_script(record)[len(passed) + 2] == "--workspace"
+    assert after_the_script(record)[: len(passed) + 2] == [*passed, "--image-set=photos", "--workspace"]
 
 
 def test_an_argument_that_looks_like_nothing_but_is_something_is_passed(submit: Submit, record: Path) -> None:
     submit(arguments={"top-k": "0", "flag": "False", "text": "a b; $HOME"})
-    assert after_the_script(record)[:6] == ["--top-k", "0", "--flag", "False", "--text", "a b; $HOME"]
+    assert after_the_script(record)[:3] == ["--top-k=0", "--flag=False", "--text=a b; $HOME"]
+
+
+def test_a_value_that_looks_like_an_option_stays_a_value(submit: Submit, record: Path) -> None:
+    hostile = [
+        "--workspace=/tmp",
+        "--result",
+        "-h",
+        "x\n--sample\n1",
+        "$(id); `id`",
+        "--conf spark.jars=http://host/a.jar",
+    ]
+    for value in hostile:
+        submit({"set": value}, arguments={"image-set": "{{ params.set }}"})
+        assert "spark.jars" not in " ".join(given(record)[: given(record).index("--name")])
+        read = parser()
+        read.add_argument("--workspace")
+        read.add_argument("--result")
+        options = read.parse_args(after_the_script(record))
+        assert options.image_set == value
+        assert options.workspace == os.environ["ATOLL_HOME"]
+
+
+def test_no_secret_stands_on_the_command_line_or_among_the_rendered_fields(
+    submit: Submit, record: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is seen by every user of the machine, the second by everyone who may see the run."""
+    for name in ("MLFLOW_TRACKING_URI", "ATOLL_OPTUNA_STORAGE", "AIRFLOW__CORE__FERNET_KEY", "ATOLL_NOTIFY_URL"):
+        monkeypatch.setenv(name, "postgresql://me:S3CRET@host/database")
+    rendered: list[Any] = []
+    execute = SparkJobOperator.execute
+
+    def seen(task: SparkJobOperator, context: Any) -> dict[str, Any]:
+        result = execute(task, context)
+        rendered.extend(getattr(task, name, None) for name in task.template_fields)
+        return result
+
+    monkeypatch.setattr(SparkJobOperator, "execute", seen)
+    result = submit(arguments={"study": "night"})
+    arguments, environment = json.loads(record.read_text())
+    assert "S3CRET" in environment["MLFLOW_TRACKING_URI"], "the job itself needs it"
+    assert "S3CRET" not in " ".join(arguments)
+    assert len(rendered) == len(SparkJobOperator.template_fields)
+    assert "S3CRET" not in repr(rendered) + repr(result)
 
 
 def test_a_spark_setting_that_the_form_leaves_empty_is_left_to_the_cluster(submit: Submit, record: Path) -> None:
@@ -119,6 +162,15 @@ def test_the_code_is_packed_once_for_each_state_of_it(submit: Submit, record: Pa
     assert given(record)[given(record).index("--py-files") + 1] == str(packed)
     assert packed.stat().st_mtime_ns == written
     assert [path.name for path in packed.parent.iterdir()] == ["jobs.zip"]
+
+
+def test_code_that_was_changed_in_the_workspace_is_packed_again(submit: Submit, record: Path) -> None:
+    submit()
+    packed = Path(given(record)[given(record).index("--py-files") + 1])
+    code = packed.read_bytes()
+    packed.write_bytes(b"import os  # what an executor may have left there")
+    submit()
+    assert packed.read_bytes() == code
 
 
 def test_the_driver_runs_on_this_python_with_its_spark(

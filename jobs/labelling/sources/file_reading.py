@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import pyarrow as pa
 
+from jobs.files import open_regular
 from jobs.labelling.fetching.fetcher import fetcher_for
 from jobs.labelling.fetching.settings import FetchSettings
 from jobs.labelling.rejection import ImageRejectedError
@@ -66,7 +68,8 @@ class FileReading:
 def _read_file(place: str, limit: int) -> bytes:
     try:
         files, path = open_place(place)
-        with files.open(path, "rb") as file:
+        near = protocol(place) in ("", "file")
+        with open_regular(Path(path)) if near else files.open(path, "rb") as file:
             content: bytes = file.read(limit + 1)
     except OSError as error:
         raise ImageRejectedError("fetch_failed", f"{type(error).__name__}: {error.strerror or error}"[:300]) from None

@@ -13,6 +13,7 @@ from jobs.labelling.fetching.settings import FetchSettings
 from jobs.labelling.sources.file_reading import FileReading
 from jobs.labelling.sources.image_set import ImageSet, listed
 from jobs.labelling.sources.place import open_for_user, protocol
+from jobs.printing import without_credentials
 
 LIST_NAMES = ("images.txt", "images.csv", "images.parquet")
 """A folder of the workspace that holds only a file of one of these names stands for the list in it."""
@@ -51,7 +52,10 @@ class ListOfImages:
         names, carried = self._read()
         if not names:
             raise InvalidImageSetError(f"{self.file}: names no image; accepted: {_ACCEPTED}")
-        shown = [name or f"{PurePosixPath(self.file).name}, row {row}" for row, name in enumerate(names, start=1)]
+        shown = [  # in the labels and on the pages, which many may read
+            without_credentials(name) or f"{PurePosixPath(self.file).name}, row {row}"
+            for row, name in enumerate(names, start=1)
+        ]
         remote = any(protocol(name) not in ("", "file") for name in names)
         _, path = open_for_user(self.file, _ACCEPTED)
         root = self.file if protocol(self.file) else path

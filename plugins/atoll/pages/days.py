@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 from pydantic import BeforeValidator, FiniteFloat
@@ -23,6 +25,9 @@ router = APIRouter(prefix="/days", dependencies=[access.SEES_LABELS])
 
 PER_PAGE = 60
 _DAYS_LISTED = 60
+
+_drawing = CapacityLimiter(4)
+"""Threads that draw thumbnails. Airflow's server has 40 for all its answers: a gallery of huge images must not hold them."""
 
 # A field of a form that is left empty comes as an empty text.
 Score = Annotated[FiniteFloat | None, BeforeValidator(lambda value: None if value == "" else value)]
@@ -172,8 +177,12 @@ def show_image(request: Request, image_set: str, day: date, name: str) -> Respon
 
 
 @router.get("/{image_set}/{day}/thumbnail", name="thumbnail")
-def give_thumbnail(image_set: str, day: date, name: str, size: int = SIZES[0]) -> Response:
+async def give_thumbnail(image_set: str, day: date, name: str, size: int = SIZES[0]) -> Response:
     """A small picture of one labelled image; nothing else can be had here."""
+    return await run_sync(_thumbnail, image_set, day, name, size, limiter=_drawing)
+
+
+def _thumbnail(image_set: str, day: date, name: str, size: int) -> Response:
     workspace = Workspace.open()
     if size not in SIZES:
         raise HTTPException(404, f"size: {size}; accepted: {', '.join(map(str, SIZES))}")

@@ -106,6 +106,7 @@ def _shrink(image: Image.Image, size: int) -> tuple[bytes, str]:
     small = image if image.mode in ("L", "RGB", "RGBA") else image.convert(plain)
     small.thumbnail((size, size))  # before it is turned: only the small one is held twice
     small = ImageOps.exif_transpose(small)
+    small.info = {name: value for name, value in small.info.items() if name == "transparency"}  # pixels, no comments
     file = io.BytesIO()
     if exact or small.mode == "RGBA":
         small.save(file, "PNG")

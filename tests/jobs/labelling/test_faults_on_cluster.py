@@ -30,10 +30,8 @@ pytestmark = pytest.mark.spark
 
 GOOD, BAD, SIDE = 240, 16, 8
 
-QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # a session as short as these is mostly its start
 CONF = {
     "spark.executor.cores": "1", "spark.executor.memory": "512m", "spark.scheduler.minRegisteredResourcesRatio": "1",
-    "spark.driver.extraJavaOptions": QUICK, "spark.executor.extraJavaOptions": QUICK,
 }  # fmt: skip
 
 PUBLISHED = [".lock", "labels", "quarantine", "result.json"]

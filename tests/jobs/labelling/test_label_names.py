@@ -1,5 +1,7 @@
 """Names of classes come from one file with a line for each, or from the pair of files of the 2015 release."""
 
+from pathlib import Path
+
 import pytest
 
 from jobs.errors import InvalidArgumentError
@@ -43,6 +45,15 @@ def test_one_label_per_line_must_be_one_per_class(tmp_path):
     names = read_label_names(tmp_path / "labels.txt", None)
     assert names == LabelNames(("cat", "dog", ""))
     assert (names.fit(3), names.fit(2), names.fit(4)) == (True, False, False)
+
+
+def test_a_file_of_names_has_an_end_and_is_no_larger_than_names_are(tmp_path):
+    with pytest.raises(InvalidArgumentError, match="/dev/zero: not a regular file"):
+        read_label_names(Path("/dev/zero"), None)
+    with (tmp_path / "labels.txt").open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(InvalidArgumentError, match=r"labels\.txt: more than 64 MB; accepted: one label per line"):
+        read_label_names(tmp_path / "labels.txt", None)
 
 
 @pytest.mark.parametrize(

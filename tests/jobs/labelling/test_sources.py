@@ -1,6 +1,7 @@
 """Listing the images of a folder, of a list and of a Parquet column, and reading them back."""
 
 import csv
+import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -127,6 +128,34 @@ def test_what_waits_for_a_network_is_read_many_at_once_and_in_large_partitions(t
 def test_a_list_cannot_reach_for_services_that_are_no_storage(tmp_path, place):
     (tmp_path / "list.txt").write_text(place)
     assert contents(list_of(tmp_path / "list.txt").load()) == {place: "fetch_failed"}
+
+
+def test_what_is_no_regular_file_is_not_waited_for(folder):
+    os.mkfifo(folder / "pipe.jpg")
+    (folder / "round").symlink_to("..", target_is_directory=True)
+    (folder / "link.jpg").symlink_to("link.jpg")
+    found = contents(FolderOfImages(str(folder), ("pipe*", "round*", "link*")).load())
+    assert found == {"pipe.jpg": "fetch_failed", "round": "fetch_failed", "link.jpg": "fetch_failed"}
+    (folder / "list.txt").write_text(f"{folder}/pipe.jpg\nfile://{folder}/pipe.jpg\n/dev/zero\n/dev/tty\n{folder}\n")
+    assert set(contents(list_of(folder / "list.txt").load()).values()) == {"fetch_failed"}
+
+
+def test_a_password_in_a_url_goes_to_its_server_and_into_no_row(tmp_path):
+    urls = [
+        "https://me:secret@host/a.jpg",
+        "HTTP://me@host:8/b.jpg?x=@y",
+        "s3://key:secret@bucket/c.jpg",
+        "https://host/@d",
+    ]
+    (tmp_path / "list.txt").write_text("\n".join(urls))
+    images = list_of(tmp_path / "list.txt").load()
+    assert list(images.names()) == [
+        "https://host/a.jpg",
+        "HTTP://host:8/b.jpg?x=@y",
+        "s3://bucket/c.jpg",
+        "https://host/@d",
+    ]
+    assert [one.as_py().decode() for one in images.images["_location"]] == urls
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])

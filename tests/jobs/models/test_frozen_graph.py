@@ -311,6 +311,47 @@ def test_hostile_operations_are_refused_at_any_depth_of_the_library(leak, named)
         plan_graph(content)
 
 
+def library_of(calls):
+    """A graph with functions that call each other."""
+    graph = tf.compat.v1.GraphDef()
+    graph.node.add(name="start", op="NoOp")
+    for name, called in calls.items():
+        function = graph.library.function.add()
+        function.signature.name = name
+        for number, other in enumerate(called):
+            function.node_def.add(name=f"call{number}", op="PartitionedCall").attr["f"].func.name = other
+    return graph
+
+
+@pytest.mark.parametrize(
+    ("calls", "said"),
+    [
+        ({"f": ["f"]}, "function f calls itself"),
+        ({"f": ["g"], "g": ["h"], "h": ["g"]}, "function g calls itself"),
+        ({f"f{n}": [f"f{n + 1}"] for n in range(150)}, "more than 100 functions call each other in a chain"),
+        ({f"f{n}": [f"f{n + 1}"] for n in reversed(range(150))}, "more than 100 functions call each other in a chain"),
+        ({f"f{n}": [f"f{n + 1}"] * 2 for n in range(60)}, "more than 1000000 operations with those of its functions"),
+    ],
+    ids=["itself", "a circle", "a chain", "its end first", "an avalanche"],
+)
+def test_functions_that_come_to_no_end_are_refused_before_tensorflow_sees_them(calls, said):
+    graph = library_of(calls | {"last": []})
+    with pytest.raises(InvalidGraphError, match=said):
+        read_graph(graph.SerializeToString())
+
+
+def test_a_function_that_is_called_by_what_it_is_given_to_is_refused():
+    graph = library_of({"f": ["g"], "g": []})
+    graph.library.function[0].node_def[0].attr["f"].func.attr["then"].func.name = "f"
+    with pytest.raises(InvalidGraphError, match="function f calls itself"):
+        read_graph(graph.SerializeToString())
+
+
+def test_functions_within_functions_are_accepted():
+    graph = library_of({f"f{n}": [f"f{n + 1}"] * 2 for n in range(12)} | {"f12": []})
+    assert len(read_graph(graph.SerializeToString()).library.function) == 13
+
+
 def test_a_function_that_takes_the_name_of_an_operation_does_not_make_it_allowed():
     graph = read_graph(
         graph_of(lambda contents: tf.nn.softmax(dense(tf.reshape(resized(contents), (1, -1))), name="softmax"))

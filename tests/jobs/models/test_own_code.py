@@ -63,6 +63,31 @@ def test_what_cannot_be_shipped_is_told(tmp_path: Path, name: str, content: str,
         pack_code((tmp_path / name,))
 
 
+@pytest.mark.parametrize("target", ["/proc/self/environ", "../secret.py"])
+def test_a_link_out_of_the_code_is_not_packed(tmp_path: Path, package: Path, target: str) -> None:
+    (tmp_path / "secret.py").write_text("PASSWORD = 1\n")
+    (package / "innocent.py").symlink_to(target)
+    with pytest.raises(InvalidExperimentError, match=r"innocent\.py: a link out of .*; accepted: files of the folder"):
+        pack_code((package,))
+
+
+def test_a_link_within_the_code_is_packed(package: Path) -> None:
+    (package / "alias.py").symlink_to("small.py")
+    assert b"my_nets/alias.py" in pack_code((package,))
+
+
+def test_an_archive_that_holds_more_than_code_does_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    with (
+        zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("bomb/__init__.py", "w") as member,
+    ):
+        for _ in range(101):
+            member.write(bytes(1_000_000))
+    assert (tmp_path / "bomb.zip").stat().st_size < 200_000
+    with pytest.raises(InvalidExperimentError, match=r"bomb\.zip: more than 100 MB; accepted: code alone"):
+        pack_code((tmp_path / "bomb.zip",))
+
+
 def test_two_files_of_one_name_are_told(tmp_path: Path, package: Path) -> None:
     other = tmp_path / "other" / "my_nets"
     other.mkdir(parents=True)

@@ -21,6 +21,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 def select(workspace: Workspace, model: str, folder: Path, errors: int) -> ModelVersion:
     folder.mkdir(exist_ok=True)
     (folder / "graph.pb").write_bytes(b"graph")
+    (folder / "labels.txt").write_text("a\n")
     metrics = {"test_accuracy": 1 - errors / 100, "test_errors": float(errors)}
     return register(model, f"{model}-{errors}", "fingerprint", folder, metrics, workspace)
 

@@ -130,15 +130,16 @@ def test_the_record_of_the_final_test_is_kept_with_the_version(
     assert files.labels.read_text().split() == [str(digit) for digit in range(10)]
 
 
-def test_a_graph_that_was_changed_after_it_was_registered_is_refused(
-    selected: SelectedModel, workspace: Workspace, tmp_path: Path
+@pytest.mark.parametrize(("name", "checksum"), [("graph.pb", "graph_sha256"), ("labels.txt", "labels_sha256")])
+def test_a_graph_or_labels_that_were_changed_after_they_were_registered_are_refused(
+    selected: SelectedModel, workspace: Workspace, tmp_path: Path, name: str, checksum: str
 ) -> None:
     version = find_version("small", selected.model_version, workspace)
-    stored = next((workspace.artifacts / "artifacts").rglob("graph.pb"))
+    stored = next((workspace.artifacts / "artifacts").rglob(name))
     content = stored.read_bytes()
-    stored.write_bytes(content + b"\0")
+    stored.write_bytes(content[::-1])
     try:
-        with pytest.raises(InvalidGraphError, match="accepted: " + version.graph_sha256):
+        with pytest.raises(InvalidGraphError, match=f"{name}: .*; accepted: {getattr(version, checksum)}"):
             download_graph(version, tmp_path, workspace)
     finally:
         stored.write_bytes(content)

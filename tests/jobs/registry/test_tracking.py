@@ -7,6 +7,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
+from jobs.errors import ServiceUnavailableError
 from jobs.registry.mlflow_client import open_client
 from jobs.registry.tracking import TRIAL_TAG, StudyTracking
 from jobs.tuning.trial import TrialSpecification
@@ -33,6 +34,16 @@ def test_a_trial_that_goes_on_keeps_its_run(tmp_path: Path) -> None:
     history = client.get_metric_history(runs["0"].info.run_id, "validation_accuracy")
     assert [(metric.step, metric.value) for metric in history] == [(1, 0.5), (2, 0.75), (3, 0.75)]
     assert client.get_run(tracking.run_id).info.status == "FINISHED"
+
+
+@pytest.mark.parametrize("address", ["postgresl://me:sec/ret@host:1/mlflow", "databrcks://me:sec#ret@host"])
+def test_an_address_that_cannot_be_used_is_told_without_its_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    with pytest.raises(ServiceUnavailableError, match=r"MLFLOW_TRACKING_URI: .*://\*\*\*@host") as told:
+        open_client(Workspace(tmp_path))
+    assert "ret" not in str(told.value).replace("registry", "")
 
 
 def test_another_driver_logs_only_what_is_missing(tmp_path: Path) -> None:

@@ -1,14 +1,23 @@
 """Thumbnails: nothing but images of the day's image set can be read through them, and none of them hurts the server."""
 
+import asyncio
 import io
 import os
 import struct
 import zlib
+from datetime import date
 from pathlib import Path
 
+import httpx
 import pytest
+from atoll.pages import days, thumbnails
 from atoll.pages.thumbnails import NoThumbnailError, read_inside, thumbnail
+from fastapi import FastAPI
 from PIL import Image
+
+from jobs.labelling.schema import ModelStamp
+from jobs.workspace import Workspace
+from tests.plugins.pages import example
 
 
 @pytest.fixture
@@ -110,3 +119,44 @@ def test_what_is_no_whole_image_is_told_and_not_shown(images: Path, content: byt
     (images / "broken.png").write_bytes(content)
     with pytest.raises(NoThumbnailError):
         thumbnail(images, "broken.png", 192)
+
+
+def test_what_hides_in_a_picture_is_not_handed_on(images: Path) -> None:
+    payload = b"<script>alert(1)</script>"
+    exif = Image.Exif()
+    exif[0x010E] = payload.decode()
+    for name, options in (("a.jpg", {"comment": payload, "exif": exif}), ("b.png", {"exif": exif})):
+        Image.new("RGB", (400, 300)).save(images / name, **options)
+        with (images / name).open("ab") as file:
+            file.write(payload)
+        assert (images / name).read_bytes().count(payload) >= 2
+        assert payload not in thumbnail(images, name, 192)[0]
+
+
+def test_a_gallery_of_huge_images_leaves_the_server_free_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = date(2026, 3, 1)
+    example.add_day(Workspace(tmp_path), "digits", day, ModelStamp("digits", 1, "ab"), images=60, damaged=0)
+    monkeypatch.setenv("ATOLL_HOME", str(tmp_path))
+    server = FastAPI()
+    server.include_router(days.router)
+    server.dependency_overrides[days.access.SEES_LABELS.dependency] = lambda: None
+    server.get("/other")(lambda: "an answer")  # by a thread of the server's, as most of Airflow's
+    names = sorted(path.name for path in Workspace(tmp_path).image_set("digits", day).iterdir())
+
+    async def visit() -> list[int]:
+        transport = httpx.ASGITransport(server)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here", timeout=600) as client:
+            with thumbnails._budget.reserve(thumbnails._LIMITS.bytes * 10):  # as a huge image does while it is decoded
+                address = f"/days/digits/{day}/thumbnail"
+                asked = [asyncio.create_task(client.get(address, params={"name": name})) for name in names]
+                try:
+                    other = await asyncio.wait_for(client.get("/other"), 60)
+                finally:
+                    waiting = [one for one in asked if not one.done()]
+            assert other.json() == "an answer"
+            assert len(waiting) == len(names)
+            return [answer.status_code for answer in await asyncio.gather(*asked)]
+
+    assert asyncio.run(visit()) == [200] * 60

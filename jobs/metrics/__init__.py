@@ -1,0 +1,1 @@
+"""What a dashboard shows of Atoll: figures read from the workspace and the registry, whoever made them."""

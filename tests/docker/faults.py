@@ -1,0 +1,80 @@
+"""What breaks a cluster in containers: each fault lasts for its time, and ends."""
+
+import time
+from collections.abc import Callable
+
+from tests.docker.works import Site, Work
+
+OUTAGE = 30.0
+"""Seconds for which something is away."""
+
+HANG = 60.0
+"""Seconds for which a machine hangs or is cut off."""
+
+KILL_TASKS = """
+import os, signal
+for name in filter(str.isdigit, os.listdir("/proc")):
+    try:
+        words = open(f"/proc/{name}/cmdline").read()
+    except OSError:
+        continue
+    if words.startswith("airflow worker -- LocalExecutor"):
+        os.kill(int(name), signal.SIGKILL)
+        print(words)
+"""
+
+Fault = Callable[[Site, Work], None]
+
+
+def crash(service: str) -> Fault:
+    """All processes of a service are killed; its restart policy brings it back."""
+
+    def fault(site: Site, work: Work) -> None:
+        site.containers.crash(site.containers.of(service)[0])
+
+    return fault
+
+
+def pause(service: str) -> Fault:
+    """A container is frozen, as a machine that hangs."""
+
+    def fault(site: Site, work: Work) -> None:
+        name = site.containers.of(service)[0]
+        site.containers.docker("pause", name)
+        time.sleep(HANG)
+        site.containers.docker("unpause", name)
+
+    return fault
+
+
+def outage(service: str) -> Fault:
+    """A container is killed, and started again after a while."""
+
+    def fault(site: Site, work: Work) -> None:
+        name = site.containers.of(service)[0]
+        site.containers.docker("kill", name)
+        time.sleep(OUTAGE)
+        site.containers.docker("start", name)
+
+    return fault
+
+
+def network_cut(site: Site, work: Work) -> None:
+    """The first Spark worker reaches nobody."""
+    name, network = site.containers.of("spark-worker")[0], site.containers.network
+    site.containers.docker("network", "disconnect", network, name)
+    time.sleep(HANG)
+    site.containers.docker("network", "connect", "--alias", "spark-worker", network, name)
+
+
+def kill_tasks(site: Site, work: Work) -> None:
+    """The processes in which Airflow runs tasks are killed."""
+    killed = site.containers.inside("scheduler", "python", "-c", KILL_TASKS)
+    assert killed.stdout, killed.stderr
+
+
+def full_disk(site: Site, work: Work) -> None:
+    """The workspace has no room for a while."""
+    site.containers.command("docker", "exec", site.helper, "dd", "if=/dev/zero", "of=/data/filler", "bs=64k")
+    time.sleep(OUTAGE)
+    site.containers.docker("exec", site.helper, "rm", "/data/filler")

@@ -1,0 +1,81 @@
+"""Many nights in a row, a random fault in each: every day is published once and right, and nothing grows.
+
+`make soak` sets `ATOLL_TEST_SOAK` to the number of nights; without it this is skipped, since each night takes minutes.
+"""
+
+import logging
+import os
+import random
+import time
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.docker import faults
+from tests.docker.containers import containers
+from tests.docker.test_chaos import LONG, answers, prepare
+from tests.docker.usage import Usage, growth, usage
+from tests.docker.works import Labelling, Site, Tuning
+from tests.local.support import poll
+
+NIGHTS = int(os.environ.get("ATOLL_TEST_SOAK", "0"))
+SEED = 2016
+TUNED_EVERY = 10
+"""In one of so many nights a model is tuned, too."""
+
+pytestmark = [
+    pytest.mark.stack,
+    pytest.mark.timeout(6 * 3600),
+    pytest.mark.skipif(not NIGHTS, reason="takes hours: set ATOLL_TEST_SOAK to a number of nights"),
+]
+
+FAULTS = {
+    "none": lambda site, work: None,
+    "a Spark worker is killed": faults.crash("spark-worker"),
+    "the Spark master is killed": faults.crash("spark-master"),
+    "the scheduler is killed": faults.crash("scheduler"),
+    "the API server is killed": faults.crash("api-server"),
+    "Airflow's workers are killed": faults.kill_tasks,
+    "MLflow is away": faults.outage("mlflow"),
+    "PostgreSQL is away": faults.outage("postgres"),
+}
+
+BOUNDS = {"memory, MB": 5.0, "processes": 0.5, "connections": 0.5, "files": 25.0, "temporary files": 1.0}
+"""By how much each may grow in a night. Files are those that a night leaves on purpose: images, rows, records of its run."""
+
+log = logging.getLogger("soak")
+
+
+@pytest.fixture(scope="module")
+def site(engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A cluster with two Spark workers."""
+    with (
+        containers(engine, tmp_path_factory.mktemp("soak"), workers=2, prepare=prepare) as running,
+        closing(Site(running)) as opened,
+    ):
+        yield opened
+
+
+def test_every_day_is_right_and_nothing_grows(site: Site) -> None:
+    chosen = random.Random(SEED)
+    held: list[Usage] = []
+    days: list[Labelling] = []
+    for night in range(1, NIGHTS + 1):
+        name = chosen.choice(list(FAULTS))
+        began = time.monotonic()
+        works = [Labelling(site), *([Tuning(site)] if night % TUNED_EVERY == 0 else [])]
+        for work in works:
+            work.begin()
+            FAULTS[name](site, work)
+            poll(lambda: not site.containers.unwell(), LONG)
+            poll(lambda: answers(site), 120)
+            (run,) = site.end(work.task, work.run, LONG)
+            assert (run.state, work.lost()) == ("success", []), f"night {night}, {name}"
+        days.append(works[0])  # type: ignore[arg-type]
+        held.append(usage(site))
+        log.info("night %d of %d, %s: %.0f s; %s", night, NIGHTS, name, time.monotonic() - began, held[-1])
+    assert [wrong for day in days for wrong in day.published()] == [], "no later night has touched an earlier day"
+    grown = growth(held)
+    log.info("grown in a night: %s", grown)
+    assert {what: by for what, by in grown.items() if by > BOUNDS[what]} == {}
