@@ -136,7 +136,7 @@ with DAG(
     @mistakes_fail_at_once
     def publish_labels(plan: dict[str, Any], labelled: dict[str, Any], *, outlet_events: Any) -> None:
         """Swaps the staged day in; emits the asset event of its image set's labels."""
-        from jobs.labelling.publish import publish_day
+        from jobs.labelling.publication import publish_day
         from jobs.results import LabellingPlan
         from jobs.workspace import Workspace
 

@@ -56,7 +56,7 @@ def run(main: Callable[[argparse.Namespace], Result], arguments: argparse.Argume
     die_with_parent()
     end_with_ancestors()
     logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
-    for chatty in ("py4j", "alembic", "mlflow", "optuna", "httpx", "absl", "tensorflow"):
+    for chatty in ("py4j", "alembic", "mlflow", "optuna", "httpx", "absl", "tensorflow", "botocore"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 
+from jobs.object_place import Place
+
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes `content` beside `path` and renames it into place."""
@@ -62,7 +64,7 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 @contextmanager
-def named_in_errors(place: Path, outcome: str) -> Iterator[None]:
+def named_in_errors(place: Place, outcome: str) -> Iterator[None]:
     """Completes the system's errors: one that comes in the middle of a file, as of a full disk, does not name it.
 
     Args:

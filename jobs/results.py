@@ -17,7 +17,11 @@ class Result(BaseModel):
 
     def write(self, path: Path) -> None:
         """Writes the result as JSON; a reader sees all of it or nothing."""
-        write_atomically(path, self.model_dump_json(indent=2) + "\n")
+        write_atomically(path, self.as_json())
+
+    def as_json(self) -> str:
+        """Gives the content of the file."""
+        return self.model_dump_json(indent=2) + "\n"
 
 
 class Failure(Result):

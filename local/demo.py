@@ -11,10 +11,11 @@ from pathlib import Path
 from rich.console import Console
 
 from jobs.datasets.dataset import Dataset
+from jobs.errors import InvalidArgumentError
 from jobs.labelling.arrival import COMPLETE_MARKER
 from jobs.results import LabelledImageSet, PreparedDataset, Promotion, SelectedModel, TunedStudy
 from jobs.tuning.leaderboard import read_leaderboard
-from jobs.workspace import Workspace
+from jobs.workspace import DAYS, Workspace
 from local.environment import USER
 from local.processes import ProcessRecord
 from local.progress import Display, open_display
@@ -54,6 +55,8 @@ def run_demo(settings: Settings, airflow_url: str | None = None) -> None:
     Raises:
         AtollError: A part does not start, or a run fails.
     """
+    if settings.workspace.object_days:
+        raise InvalidArgumentError(f"{DAYS}: the demonstration writes its images into the workspace; accepted: unset")
     began = time.monotonic()
     console = Console()
     with open_display(console) as display, _airflow(settings, airflow_url, display) as (airflow, since):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.object_server import ObjectServer, forget_connection, object_server
 from tests.standalone_cluster import Cluster, standalone_cluster
 
 if TYPE_CHECKING:
@@ -55,6 +56,25 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A standalone cluster of two workers with one core each."""
     with standalone_cluster(tmp_path_factory.mktemp("cluster"), workers=2) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def _object_server() -> Iterator[ObjectServer]:
+    with object_server() as running:
+        yield running
+
+
+@pytest.fixture
+def store(_object_server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectServer]:
+    """An S3 server, which this process and all that it starts know from the environment alone."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in _object_server.environment.items():
+        monkeypatch.setenv(name, value)
+    _object_server.requests.clear()
+    forget_connection()
+    yield _object_server
+    forget_connection()
 
 
 Submitted = subprocess.CompletedProcess[str]

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from jobs import object_store
+from jobs.object_place import ObjectPlace, Place
+
 COMPLETE_MARKER = "_SUCCESS"
 """A file of this name in the folder says that nothing more will come, as Spark and Hadoop write it."""
 
@@ -40,8 +43,10 @@ class Arrival:
         return self.complete or self == earlier or idle >= seconds
 
 
-def look(folder: Path) -> Arrival:
+def look(folder: Place) -> Arrival:
     """Looks into a folder and its subfolders; one that does not exist holds nothing."""
+    if isinstance(folder, ObjectPlace):
+        return _look_into_store(folder)
     images = size = 0
     newest = 0.0
     for file in _files(folder):
@@ -53,6 +58,24 @@ def look(folder: Path) -> Arrival:
             found = file.stat(follow_symlinks=False)
         images, size, newest = images + 1, size + found.st_size, max(newest, found.st_mtime)
     return Arrival(images, size, newest, (folder / COMPLETE_MARKER).exists())
+
+
+def is_there(folder: Place) -> bool:
+    """Whether a folder exists, or, in an object store, holds anything."""
+    if isinstance(folder, ObjectPlace):
+        return next(object_store.listing(folder), None) is not None
+    return folder.exists()
+
+
+def _look_into_store(folder: ObjectPlace) -> Arrival:
+    complete, images = False, []
+    for found in object_store.listing(folder):
+        way = found.place.below(folder)
+        complete = complete or way == COMPLETE_MARKER
+        if not any(part.startswith((".", "_")) for part in way.split("/")):
+            images.append(found)
+    newest = max((found.changed.timestamp() for found in images), default=0.0)
+    return Arrival(len(images), sum(found.bytes for found in images), newest, complete)
 
 
 def _files(folder: Path) -> Iterator[os.DirEntry[str]]:

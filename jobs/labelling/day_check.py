@@ -2,17 +2,17 @@
 
 import logging
 from collections import Counter
+from contextlib import suppress
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Literal
 
+import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from jobs.errors import PublishError, QualityError
-from jobs.labelling.destination import Destination
-from jobs.labelling.publish import staged_folders
+from jobs.errors import QualityError
+from jobs.labelling.publication import publication_of_day
 from jobs.labelling.quality import DayProfile, QualityRule, assess
+from jobs.labelling.row_files import KINDS, RowFiles, published_rows
 from jobs.results import LabelledImageSet, LabellingPlan, QualityCheck
 from jobs.workspace import Workspace
 
@@ -47,10 +47,7 @@ def check_day(
     if on_drift == "off":
         log.info("not checked: the check is switched off for this run")
         return QualityCheck(verdict="off", compared_with=[], measures=[])
-    destination = Destination.of_day(workspace, plan.published_as, plan.day)
-    staged = staged_folders(destination, labelled.staged or "")
-    if not all(folder.is_dir() for folder in staged):
-        raise PublishError(f"{staged[0]}: what was staged is gone; clear label_images")
+    staged = publication_of_day(workspace, plan.published_as, plan.day).staged_rows(labelled.staged or "")
     recent = published_days(workspace, plan.published_as, plan.day, days)
     today = read_profile(*staged)
     measures = assess(today, DayProfile.together(recent.values()) if recent else None, rule)
@@ -77,16 +74,15 @@ def published_days(workspace: Workspace, name: str, day: date, days: int) -> dic
     found = {}
     for before in range(1, days + 1):
         earlier = day - timedelta(days=before)
-        folders = workspace.labels(name, earlier), workspace.quarantine(name, earlier)
-        if all(folder.is_dir() for folder in folders):
-            found[earlier] = read_profile(*folders)
+        with suppress(FileNotFoundError):
+            rows = (published_rows(workspace, kind, name, earlier) for kind in KINDS)
+            found[earlier] = read_profile(*rows)
     return found
 
 
-def read_profile(labels: Path, quarantine: Path) -> DayProfile:
-    """Reads what a day looks like from its two folders of Parquet files."""
-    table = pq.read_table(labels, columns=["label", "score"])
+def read_profile(labels: RowFiles, quarantine: RowFiles) -> DayProfile:
+    """Reads what a day looks like from its files of labels and of quarantine."""
+    table = pa.concat_tables(labels.tables(["label", "score"]))
     counted = pc.value_counts(table["label"]).to_pylist()
     score_sum = pc.sum(table["score"]).as_py() or 0.0
-    quarantined = sum(pq.read_metadata(file).num_rows for file in quarantine.glob("*.parquet"))
-    return DayProfile(Counter({one["values"]: one["counts"] for one in counted}), score_sum, quarantined)
+    return DayProfile(Counter({one["values"]: one["counts"] for one in counted}), score_sum, quarantine.count())

@@ -52,8 +52,15 @@ class Destination:
 
     @classmethod
     def of_day(cls, workspace: Workspace, name: str, day: date) -> "Destination":
-        """Publishes one day of an image set under its name."""
-        return cls.in_workspace(workspace.labels(name, day), workspace.quarantine(name, day))
+        """Publishes one day of an image set under its name.
+
+        Raises:
+            InvalidArgumentError: The days lie in an object store, which is another kind of destination.
+        """
+        labels, quarantine = workspace.labels(name, day), workspace.quarantine(name, day)
+        if not isinstance(labels, Path) or not isinstance(quarantine, Path):
+            raise InvalidArgumentError(f"{labels}: no folder; accepted: a workspace whose days lie in a folder")
+        return cls.in_workspace(labels, quarantine)
 
     @property
     def folders(self) -> tuple[Path, Path]:

@@ -3,12 +3,13 @@
 import errno
 import logging
 import os
+import re
 import time
 from dataclasses import replace
 
 from pyspark import Broadcast, SparkContext
 
-from jobs.errors import InvalidArgumentError, InvalidGraphError
+from jobs.errors import InvalidArgumentError, InvalidGraphError, ServiceUnavailableError
 from jobs.files import named_in_errors
 from jobs.labelling.counts import Counts
 from jobs.labelling.partition import (
@@ -21,7 +22,7 @@ from jobs.labelling.partition import (
 )
 from jobs.labelling.pipeline import PipelineSettings
 from jobs.labelling.progress import logged_progress
-from jobs.labelling.publish import Staged, discard, publish, seal, stage
+from jobs.labelling.publication import Publication, StagedRun, publication_into
 from jobs.labelling.request import LabellingRequest
 from jobs.labelling.sample import sample_positions
 from jobs.labelling.sources.image_set import ImageSet
@@ -56,35 +57,31 @@ def label_images(request: LabellingRequest) -> LabelledImageSet:
     model = request.model.load()
     images = _asked_for(request.images.load(), request.sample)
     log.info("labelling %d images of %s with %s", len(images), request.images, model.stamp.name)
-    with request.destination.locked():
+    publication = publication_into(request.destination)
+    with publication.locked():
         with named_in_errors(request.destination.labels.parent, "nothing was published"):
-            staged, counts, speed = _stage_and_publish(request, model, images)
+            staged, counts, speed = _stage_and_publish(request, publication, model, images)
         result = _result(
             request, model, counts, None if request.publish else staged.run, speed, time.monotonic() - started
         )
-        if request.destination.result:
-            with named_in_errors(
-                request.destination.result, "labels and quarantine are complete, this file is not new"
-            ):
-                result.write(request.destination.result)
+        place = request.destination.result or request.destination.labels.parent
+        with named_in_errors(place, "labels and quarantine are complete, this file is not new"):
+            publication.leave(result)
         return result
 
 
 def _stage_and_publish(
-    request: LabellingRequest, model: BroadcastModel, images: ImageSet
-) -> tuple[Staged, Counts, float]:
+    request: LabellingRequest, publication: Publication, model: BroadcastModel, images: ImageSet
+) -> tuple[StagedRun, Counts, float]:
     """Leaves nothing staged where anything fails; the lock must be held."""
+    staged = publication.stage()
     try:
-        staged = stage(request.destination)
         with spark_application("label_images") as (context, layout):
             parts, speed = _label(context, layout, model, images, staged, request)
-        named, carried = images.names(), images.carried
-        if request.publish:
-            return staged, publish(request.destination, staged, parts, named, carried), speed
-        return staged, seal(staged, parts, named, carried), speed
+        finish = staged.publish if request.publish else staged.seal
+        return staged, finish(parts, images.names(), images.carried), speed
     except BaseException:
-        if not request.destination.journal.exists():  # else it is decided, and the next run completes it
-            discard(request.destination)
+        staged.abandon()
         raise
 
 
@@ -99,7 +96,7 @@ def _label(
     layout: ExecutorLayout,
     model: BroadcastModel,
     images: ImageSet,
-    staged: Staged,
+    staged: StagedRun,
     request: LabellingRequest,
 ) -> tuple[list[PartFiles], float]:
     """Checks the graph in one task, then labels the images in others; gives images per second of the latter too."""
@@ -123,11 +120,21 @@ def _label(
         try:
             parts: list[PartFiles] = context.parallelize(images.partitions(count), count).mapPartitions(task).collect()
         except Exception as error:
-            for full in (errno.ENOSPC, errno.EDQUOT):  # on an executor, whose errors come as text
-                if os.strerror(full) in str(error):
-                    raise OSError(full, os.strerror(full), str(staged.labels.parent)) from None
+            if told := _told_by_executor(str(error), staged):
+                raise told from None
             raise
     return parts, len(images) / (time.monotonic() - started)
+
+
+def _told_by_executor(error: str, staged: StagedRun) -> Exception | None:
+    """Finds in the text of a failed task what can be mended: a full disk, or an object store that executors cannot use."""
+    for full in (errno.ENOSPC, errno.EDQUOT):
+        if os.strerror(full) in error:
+            return OSError(full, os.strerror(full), str(staged.labels.parent))
+    for kind in (InvalidArgumentError, ServiceUnavailableError):
+        if said := re.search(rf"{kind.__module__}\.{kind.__name__}: (s3://.*)", error):
+            return kind(f"an executor: {said[1]}")
+    return None
 
 
 def _check_graph(

@@ -7,6 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from jobs import object_store
+from jobs.object_place import ObjectPlace, Place
+
 LARGE_ENOUGH = 64_000_000
 """Bytes of a file that is left as it is: about a million labels. So many are joined that they are together as large."""
 
@@ -42,8 +45,13 @@ def join_parts(
     return joined
 
 
-def write_part(table: pa.Table, path: Path) -> None:
-    """Writes a Parquet file that outlives a crash of the machine."""
+def write_part(table: pa.Table, path: Place) -> None:
+    """Writes a Parquet file that outlives a crash of the machine, or an object."""
+    if isinstance(path, ObjectPlace):
+        content = pa.BufferOutputStream()
+        pq.write_table(table, content, compression="zstd")
+        object_store.write(path, content.getvalue().to_pybytes())
+        return
     with path.open("wb") as file:
         pq.write_table(table, file, compression="zstd")
         file.flush()

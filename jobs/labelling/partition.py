@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -24,6 +23,7 @@ from jobs.labelling.schema import (
 )
 from jobs.labelling.sources.image_set import Reading, carried_columns, unpacked
 from jobs.models.graph_plan import GraphPlan, PixelFormat
+from jobs.object_place import Place
 
 if TYPE_CHECKING:
     from pyspark import Accumulator, Broadcast
@@ -141,8 +141,8 @@ class LabelPartition:
     reading: Reading
     settings: PipelineSettings
     cores: int
-    labels: Path
-    quarantine: Path
+    labels: Place
+    quarantine: Place
     done: "Accumulator[int]"
     quarantined: "Accumulator[int]"
     min_score: float = 0.0
@@ -206,7 +206,7 @@ def _table(rows: list[LabelledImage | FeaturedImage], model: ModelStamp) -> pa.T
     return labels_table([row for row in rows if isinstance(row, LabelledImage)], model)
 
 
-def _write(table: pa.Table, folder: Path) -> str | None:
+def _write(table: pa.Table, folder: Place) -> str | None:
     from pyspark import TaskContext
 
     if table.num_rows == 0:

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal, get_args
 
 from jobs.errors import InvalidArgumentError
+from jobs.labelling.arrival import is_there
 from jobs.registry.champions import find_champion_at
 from jobs.registry.versions import ModelVersion, find_version
 from jobs.results import LabellingPlan
@@ -98,7 +99,7 @@ def published_name(image_set: str, variant: str | None, sample: int | None, work
         InvalidArgumentError: Another image set has that name.
     """
     name = "-".join(filter(None, [image_set, variant, "sample" if sample else None]))
-    if name != image_set and workspace.image_set(name, date.min).parent.exists():
+    if name != image_set and is_there(workspace.image_set(name, date.min).parent):
         raise InvalidArgumentError(
             f"{name}: these labels would be taken for those of the image set of that name; accepted: another variant than "
             f"{variant!r}"

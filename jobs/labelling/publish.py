@@ -4,7 +4,6 @@ A journal, written once the staged folders are complete and checked, is the mome
 it leaves only hidden folders, which the next run removes; one killed after it is completed by the next run.
 """
 
-import logging
 import shutil
 import uuid
 from collections.abc import Iterable, Sequence
@@ -22,10 +21,6 @@ from jobs.labelling.exchange import swap_in
 from jobs.labelling.part_files import join_parts
 from jobs.labelling.partition import PartFiles
 from jobs.labelling.schema import FEATURES, LABELS, NOTHING_CARRIED, QUARANTINE, with_carried
-from jobs.results import LabelledImageSet, LabellingPlan
-from jobs.workspace import Workspace
-
-log = logging.getLogger("atoll")
 
 _RUN_FILE = "_run"
 """Names the run that made a folder; readers of Parquet skip names that start with an underscore."""
@@ -127,19 +122,6 @@ def publish_staged(destination: Destination, run: str) -> None:
         )
     if not all(_made_by(folder, run) for folder in destination.folders):
         _swap_in(destination, run)
-
-
-def publish_day(plan: LabellingPlan, labelled: LabelledImageSet, workspace: Workspace) -> None:
-    """Publishes a day that an earlier step has staged; may be repeated.
-
-    Raises:
-        AlreadyRunningError: A driver labels this day now.
-        PublishError: What was staged is gone.
-    """
-    destination = Destination.of_day(workspace, plan.published_as, plan.day)
-    with destination.locked():
-        publish_staged(destination, labelled.staged or "")
-    log.info("published %s: %d labelled, %d in quarantine", destination.labels, labelled.labelled, labelled.quarantined)
 
 
 def staged_folders(destination: Destination, run: str) -> tuple[Path, Path]:

@@ -1,23 +1,25 @@
 """Reading what was published: which days there are, the labels of one, and why an image is in quarantine."""
 
-import functools
 import operator
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
+from functools import partial, reduce
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from jobs.errors import InvalidImageSetError
+from jobs.labelling.object_destination import published_days
 from jobs.labelling.recent import Recent, published
+from jobs.labelling.row_files import RowFiles, published_rows
 from jobs.labelling.schema import LABELS, QUARANTINE, ModelStamp, ScoredLabel
+from jobs.object_place import ObjectPlace, Place
+from jobs.object_store import folders
 from jobs.workspace import Workspace
 
 Order = Literal["least", "most", "name"]
@@ -83,11 +85,11 @@ class LabelledRow:
 class LabelledDay:
     """The labels of one day, without `top_k`, in memory."""
 
-    def __init__(self, files: Sequence[Path]) -> None:
+    def __init__(self, files: RowFiles) -> None:
         """Reads the given Parquet files."""
-        self._files = list(files)
+        self._files = files
         with ThreadPoolExecutor(_THREADS) as threads:
-            tables = list(threads.map(_read_part, self._files))
+            tables = list(threads.map(partial(_read_part, files), range(len(files.paths))))
         counts = [table.num_rows for table in tables]
         table = pa.concat_tables(tables).unify_dictionaries() if tables else _schema().empty_table()
         part = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
@@ -134,7 +136,7 @@ class LabelledDay:
             conditions.append(pc.field("label") == wanted.label)
         if wanted.text:
             conditions.append(pc.match_substring(pc.field("image"), wanted.text, ignore_case=True))
-        rows = table.filter(functools.reduce(operator.and_, conditions)) if conditions else table
+        rows = table.filter(reduce(operator.and_, conditions)) if conditions else table
         direction = "descending" if wanted.order == "most" else "ascending"
         keys = [("image", "ascending")] if wanted.order == "name" else [("score", direction), ("image", "ascending")]
         return rows.take(pc.sort_indices(rows, sort_keys=keys))
@@ -163,10 +165,10 @@ class LabelledDay:
         for part in {part for part, _ in places}:
             wanted = sorted(row for other, row in places if other == part)
             try:
-                column = _take(pq.ParquetFile(self._files[part]), "top_k", wanted)
+                column = _take(self._files.open(part), "top_k", wanted)
             except (OSError, IndexError):
                 raise InvalidImageSetError(
-                    f"{self._files[part]}: the day has just been published anew; accepted: asking once more"
+                    f"{self._files.paths[part]}: the day has just been published anew; accepted: asking once more"
                 ) from None
             for row, best in zip(wanted, column.to_pylist(), strict=True):
                 found[part, row] = tuple(ScoredLabel(one["label"], one["score"]) for one in best)
@@ -179,12 +181,20 @@ _quarantines: Recent[pa.Table] = Recent(_KEPT_BYTES // 8)
 
 def image_sets(workspace: Workspace) -> dict[str, list[date]]:
     """Gives the labelled days of each image set, the newest first."""
-    found = {}
-    for folder in sorted((workspace.root / "labels").glob("*")):
-        days = [date.fromisoformat(match[1]) for entry in folder.glob("ds=*") if (match := _DAY.fullmatch(entry.name))]
+    place, found = workspace.image_sets("labels"), {}
+    names = folders(place) if isinstance(place, ObjectPlace) else sorted(path.name for path in place.glob("*"))
+    for name in names:
+        days = _published_days(place / name)
         if days:
-            found[folder.name] = sorted(days, reverse=True)
+            found[name] = sorted(days, reverse=True)
     return found
+
+
+def _published_days(image_set: Place) -> list[date]:
+    if isinstance(image_set, ObjectPlace):
+        return published_days(image_set)
+    names = (entry.name for entry in image_set.glob("ds=*"))
+    return [date.fromisoformat(match[1]) for name in names if (match := _DAY.fullmatch(name))]
 
 
 def read_day(workspace: Workspace, image_set: str, day: date) -> LabelledDay:
@@ -193,13 +203,27 @@ def read_day(workspace: Workspace, image_set: str, day: date) -> LabelledDay:
     Raises:
         InvalidImageSetError: The day has not been labelled.
     """
-    folder = workspace.labels(image_set, day)
 
-    def read() -> tuple[LabelledDay, int]:
-        labelled = LabelledDay(parts(folder))
+    def read(files: RowFiles) -> tuple[LabelledDay, int]:
+        labelled = LabelledDay(files)
         return labelled, int(labelled.table.nbytes)
 
-    return published(_days, folder, read)
+    find = partial(published_rows, workspace, "labels", image_set, day)
+    return published(_days, find, workspace.labels(image_set, day), read)
+
+
+def day_stamp(workspace: Workspace, image_set: str, day: date) -> str:
+    """Gives a text that changes when the labels of a day are published anew.
+
+    Raises:
+        InvalidImageSetError: The day has not been labelled.
+    """
+    try:
+        return published_rows(workspace, "labels", image_set, day).stamp
+    except FileNotFoundError:
+        raise InvalidImageSetError(
+            f"{image_set} {day}: not labelled; accepted: a day that label_images has published"
+        ) from None
 
 
 def read_quarantine(workspace: Workspace, image_set: str, day: date) -> pa.Table:
@@ -208,20 +232,15 @@ def read_quarantine(workspace: Workspace, image_set: str, day: date) -> pa.Table
     Raises:
         InvalidImageSetError: The day has not been labelled.
     """
-    folder = workspace.quarantine(image_set, day)
 
-    def read() -> tuple[pa.Table, int]:
-        tables = [pq.read_table(file, columns=QUARANTINE.names, partitioning=None) for file in parts(folder)]
+    def read(files: RowFiles) -> tuple[pa.Table, int]:
+        tables = files.tables(QUARANTINE.names)
         table = pa.concat_tables(tables) if tables else QUARANTINE.empty_table()
         table = table.sort_by([("reason", "ascending"), ("image", "ascending")])
         return table, int(table.nbytes)
 
-    return published(_quarantines, folder, read)
-
-
-def parts(folder: Path) -> list[Path]:
-    """Gives the Parquet files of a published folder."""
-    return sorted(path for path in folder.glob("*.parquet") if not path.name.startswith((".", "_")))
+    find = partial(published_rows, workspace, "quarantine", image_set, day)
+    return published(_quarantines, find, workspace.quarantine(image_set, day), read)
 
 
 def plain(column: Any) -> Any:
@@ -250,8 +269,6 @@ def _schema() -> pa.Schema:
     )
 
 
-def _read_part(path: Path) -> Any:
-    table = pq.read_table(
-        path, columns=list(_COLUMNS), partitioning=None, use_threads=False, read_dictionary=list(_DICTIONARIES)
-    )
+def _read_part(files: RowFiles, number: int) -> Any:
+    table = files.table(number, _COLUMNS, use_threads=False, read_dictionary=list(_DICTIONARIES))
     return table.select(list(_COLUMNS)).cast(_schema())

@@ -1,12 +1,14 @@
-"""Keeping in memory what was read of published folders, until they are published anew."""
+"""Keeping in memory what was read of published days, until they are published anew."""
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from typing import Generic, TypeVar
 
 from jobs.errors import InvalidImageSetError
+from jobs.labelling.row_files import RowFiles
+from jobs.object_place import Place
 
 _Kept = TypeVar("_Kept")
 
@@ -41,24 +43,36 @@ class Recent(Generic[_Kept]):
             self._held -= self._entries.pop(key)[1]
 
 
-def stamp(folder: Path) -> str:
-    """Changes when a folder is published anew, since that swaps in another one.
+def published(
+    recent: Recent[_Kept],
+    find: Callable[[], RowFiles],
+    place: Place,
+    read: Callable[[RowFiles], tuple[_Kept, int]],
+) -> _Kept:
+    """Reads what is published in a place, once more if it was published anew meanwhile.
+
+    Args:
+        recent: What was read before.
+        find: Finds the files that are published now.
+        place: Of the day.
+        read: Gives what is to be kept of the files, with its size in bytes.
 
     Raises:
-        FileNotFoundError: Nothing is published there.
+        InvalidImageSetError: Nothing is published there.
     """
-    found = folder.stat()
-    return f"{found.st_ino}-{found.st_mtime_ns}"
-
-
-def published(recent: Recent[_Kept], folder: Path, read: Callable[[], tuple[_Kept, int]]) -> _Kept:
-    """Reads a folder, once more if it was swapped meanwhile."""
+    rows = None
     for last in (False, True):
         try:
-            return recent.get(str(folder), stamp(folder), read)
-        except FileNotFoundError:
+            rows = find()
+            return recent.get(str(place), rows.stamp, partial(read, rows))
+        except (
+            OSError
+        ) as error:  # of an object store not always FileNotFoundError, when an object goes while it is read
+            missing = isinstance(error, FileNotFoundError)
+            if not missing and (last or rows is None):
+                raise
             if last:
                 raise InvalidImageSetError(
-                    f"{folder.parent.name} {folder.name}: not labelled; accepted: a day that label_images has published"
+                    f"{place.parent.name} {place.name}: not labelled; accepted: a day that label_images has published"
                 ) from None
     raise AssertionError

@@ -8,8 +8,11 @@ from jobs.errors import InvalidArgumentError
 from jobs.labelling.destination import Destination
 from jobs.labelling.header import ImageLimits
 from jobs.labelling.model_source import GraphOnDisk, RegisteredGraph
+from jobs.labelling.object_destination import ObjectDestination
+from jobs.labelling.publication import AnyDestination, destination_of_day
 from jobs.labelling.sources.options import ImageSource, source_from
 from jobs.models.graph_plan import PixelFormat
+from jobs.object_place import ObjectPlace, is_object_url
 from jobs.workspace import Workspace
 
 
@@ -37,7 +40,7 @@ class LabellingRequest:
     model: GraphOnDisk | RegisteredGraph
     images: ImageSource
     features: str | None
-    destination: Destination
+    destination: AnyDestination
     limits: ImageLimits
     top_k: int
     batch_size: int | None
@@ -110,10 +113,14 @@ def _check_features(options: argparse.Namespace) -> None:
         raise InvalidArgumentError("--features: without --output; accepted: a folder for features and quarantine")
 
 
-def _destination(options: argparse.Namespace, workspace: Workspace) -> Destination:
+def _destination(options: argparse.Namespace, workspace: Workspace) -> AnyDestination:
+    if options.output and is_object_url(options.output):
+        return ObjectDestination.in_folder(ObjectPlace.parse(options.output, "--output"), bool(options.features))
     if options.output:
+        if "://" in options.output:
+            raise InvalidArgumentError(f"--output: {options.output!r}; accepted: a folder, or s3://BUCKET/PREFIX")
         return Destination.in_folder(Path(options.output).expanduser().resolve(), bool(options.features))
-    return Destination.of_day(workspace, options.publish_as or options.image_set, options.date)
+    return destination_of_day(workspace, options.publish_as or options.image_set, options.date)
 
 
 def _exactly_one(one: object, other: object, accepted: str) -> None:

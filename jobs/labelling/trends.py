@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from jobs.labelling.reading import parts, plain, read_quarantine
+from jobs.labelling.reading import plain, read_quarantine
 from jobs.labelling.recent import Recent, published
+from jobs.labelling.row_files import RowFiles, published_rows
 from jobs.labelling.schema import ModelStamp
 from jobs.workspace import Workspace
 
@@ -75,17 +76,12 @@ def day_figures(workspace: Workspace, image_set: str, days: Iterable[date]) -> l
 
 
 def _figures(workspace: Workspace, image_set: str, day: date) -> DayFigures:
-    folder = workspace.labels(image_set, day)
-
-    def read() -> tuple[_Labels, int]:
-        tables = [
-            pq.read_table(file, columns=_COLUMNS, partitioning=None, read_dictionary=_DICTIONARIES, use_threads=False)
-            for file in parts(folder)
-        ]
-        found = _count(tables)
+    def read(files: RowFiles) -> tuple[_Labels, int]:
+        found = _count(files.tables(_COLUMNS, read_dictionary=_DICTIONARIES, use_threads=False))
         return found, _BYTES_OF_A_LABEL * (1 + len(found.labels))
 
-    labels = published(_recent, folder, read)
+    find = partial(published_rows, workspace, "labels", image_set, day)
+    labels = published(_recent, find, workspace.labels(image_set, day), read)
     counted = pc.value_counts(read_quarantine(workspace, image_set, day)["reason"]).to_pylist()
     reasons = {one["values"]: one["counts"] for one in counted}
     return DayFigures(day, labels.labels, labels.mean_score, labels.models, reasons)

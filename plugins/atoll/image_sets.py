@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from airflow.sdk import BaseSensorOperator, Context
@@ -11,6 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from jobs.labelling.arrival import look
+from jobs.object_place import place_of
 
 SETTLE = 15.0
 """Seconds for which nothing may have changed in a folder that is not marked as complete."""
@@ -38,7 +38,7 @@ class ImageSetTrigger(BaseTrigger):
         """Gives one event, with the number of images; 0 when the time is up."""
         earlier = None
         while True:
-            now = await asyncio.to_thread(look, Path(self.folder))
+            now = await asyncio.to_thread(look, place_of(self.folder))
             if now.settled(earlier, self.settle):
                 yield TriggerEvent({"images": now.images})
                 return
@@ -70,7 +70,7 @@ class ImageSetSensor(BaseSensorOperator):
 
     def execute(self, context: Context) -> int:
         """Gives the number of images where they are there; else hands over to the trigger."""
-        found = look(Path(self.folder))
+        found = look(place_of(self.folder))
         if found.settled(None, self.settle):
             return self._arrived(found.images)
         if not found.images and datetime.fromisoformat(self.deadline) <= datetime.now(UTC):

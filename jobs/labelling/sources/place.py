@@ -1,11 +1,11 @@
 """Opening a path or URL as fsspec does, and Spark's names for S3 too."""
 
-from functools import lru_cache
 from typing import Any
 
 import fsspec
 
 from jobs.errors import InvalidImageSetError
+from jobs.object_store import arrow_files
 
 LISTED_PROTOCOLS = frozenset({"file", "s3", "s3a", "gs", "gcs", "hdfs", "abfs", "abfss"})
 """What a line of a list may name beside a path and http(s): storage, no other service that fsspec can reach."""
@@ -20,8 +20,8 @@ def protocol(location: str) -> str:
 def open_place(location: str) -> tuple[Any, str]:
     """Finds the file system of a path or URL, and the path on it.
 
-    `s3a://`, as Spark calls it, is S3; Arrow reads it where s3fs is not installed, with the credentials and the
-    `AWS_ENDPOINT_URL` of the environment.
+    `s3a://`, as Spark calls it, is S3; Arrow reads it, with the credentials, the region and the `AWS_ENDPOINT_URL` of the
+    environment.
 
     Raises:
         ValueError: No such protocol.
@@ -30,18 +30,9 @@ def open_place(location: str) -> tuple[Any, str]:
     if protocol(location) not in ("s3", "s3a"):
         files, path = fsspec.core.url_to_fs(location)
         return files, str(path)
-    return _s3(), location.partition("://")[2]
+    from fsspec.implementations.arrow import ArrowFSWrapper
 
-
-@lru_cache(maxsize=1)
-def _s3() -> Any:
-    try:
-        return fsspec.filesystem("s3")
-    except ImportError:
-        from fsspec.implementations.arrow import ArrowFSWrapper
-        from pyarrow.fs import S3FileSystem
-
-        return ArrowFSWrapper(S3FileSystem())
+    return ArrowFSWrapper(arrow_files()), location.partition("://")[2]
 
 
 def open_for_user(location: str, accepted: str) -> tuple[Any, str]:

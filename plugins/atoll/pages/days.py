@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Annotated
 
 from anyio import CapacityLimiter
@@ -15,10 +14,11 @@ from atoll.pages import access, trend_charts
 from atoll.pages.rendering import Links, page
 from atoll.pages.thumbnails import SIZES, NoThumbnailError, thumbnail
 from jobs.errors import InvalidImageSetError
+from jobs.labelling.arrival import is_there
 from jobs.labelling.comparison import Comparison, Shown
-from jobs.labelling.reading import Order, Wanted, image_sets, read_day, read_quarantine
-from jobs.labelling.recent import stamp
+from jobs.labelling.reading import Order, Wanted, day_stamp, image_sets, read_day, read_quarantine
 from jobs.labelling.trends import day_figures
+from jobs.object_place import Place
 from jobs.workspace import Workspace
 
 router = APIRouter(prefix="/days", dependencies=[access.SEES_LABELS])
@@ -92,7 +92,7 @@ def show_day(
         number=part.number,
         pages=part.pages,
         others=_beside(workspace, image_set, day),
-        stamp=stamp(workspace.labels(image_set, day)),
+        stamp=day_stamp(workspace, image_set, day),
     )
 
 
@@ -132,7 +132,7 @@ def show_comparison(
         rows=compared.rows(rows.slice(part.first, PER_PAGE)),
         number=part.number,
         pages=part.pages,
-        stamp=stamp(workspace.labels(image_set, day)),
+        stamp=day_stamp(workspace, image_set, day),
     )
 
 
@@ -172,7 +172,7 @@ def show_image(request: Request, image_set: str, day: date, name: str) -> Respon
         raise InvalidImageSetError(
             f"{image_set} {day}: no labelled image {name!r}; accepted: one that its gallery shows"
         )
-    labels_stamp = stamp(workspace.labels(image_set, day))
+    labels_stamp = day_stamp(workspace, image_set, day)
     return page(request, "image.html", title=name, image_set=image_set, day=day, row=row, stamp=labels_stamp)
 
 
@@ -218,13 +218,13 @@ def _part(rows: int, asked: int) -> _Part:
     return _Part(number, pages, (number - 1) * PER_PAGE)
 
 
-def _pictures(workspace: Workspace, image_set: str, day: date) -> Path:
+def _pictures(workspace: Workspace, image_set: str, day: date) -> Place:
     """Gives the folder of the images of a day; a sample or a variant has none of its own, and has those of its image set."""
     names = [image_set]
     while "-" in names[-1]:
         names.append(names[-1].rpartition("-")[0])
     folders = [workspace.image_set(name, day) for name in names if name]
-    return next((folder for folder in folders if folder.exists()), folders[0])
+    return next((folder for folder in folders if is_there(folder)), folders[0])
 
 
 def _beside(workspace: Workspace, image_set: str, day: date) -> list[str]:

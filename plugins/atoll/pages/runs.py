@@ -1,13 +1,15 @@
 """What Airflow's own pages of a DAG and of a run lead to: the models, the study or the day that they are about."""
 
-from pathlib import Path
+from datetime import date
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
-from pydantic import ValidationError
 
 from atoll.pages import access
 from atoll.pages.rendering import Links, page
+from jobs.errors import AtollError
+from jobs.labelling.row_files import published_rows
+from jobs.object_place import place_of
 from jobs.results import LabelledImageSet
 from jobs.workspace import Workspace, file_name
 
@@ -55,7 +57,9 @@ def _day(workspace: Workspace, run_id: str) -> tuple[str, str] | None:
     """Gives image set and day of what a run has published."""
     try:
         result = (workspace.run(access.LABELLING, run_id, "label_images") / "result.json").read_text()
-        folder = Path(LabelledImageSet.model_validate_json(result).labels)
-    except (OSError, ValidationError):
+        place = place_of(LabelledImageSet.model_validate_json(result).labels)
+        image_set, day = place.parent.name, date.fromisoformat(place.name.removeprefix("ds="))
+        published_rows(workspace, "labels", image_set, day)
+    except (OSError, ValueError, AtollError):
         return None
-    return (folder.parent.name, folder.name.removeprefix("ds=")) if folder.is_dir() else None
+    return image_set, day.isoformat()

@@ -3,13 +3,15 @@
 import io
 import os
 import stat
-from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from jobs import object_store
+from jobs.errors import AtollError
 from jobs.labelling.header import ImageLimits, check_image
 from jobs.labelling.pixel_budget import PixelBudget
 from jobs.labelling.rejection import ImageRejectedError
+from jobs.object_place import ObjectPlace, Place
 
 SIZES = (192, 768)
 """Longest side in pixels: in the gallery, and on the page of one image."""
@@ -25,7 +27,7 @@ class NoThumbnailError(Exception):
     """There is no picture to show; says why."""
 
 
-def thumbnail(image_set: Path, name: str, size: int) -> tuple[bytes, str]:
+def thumbnail(image_set: Place, name: str, size: int) -> tuple[bytes, str]:
     """Makes a small picture of an image.
 
     Args:
@@ -51,11 +53,11 @@ def thumbnail(image_set: Path, name: str, size: int) -> tuple[bytes, str]:
         raise NoThumbnailError(f"cannot be decoded: {error}") from None
 
 
-def read_inside(folder: Path, name: str, limit: int) -> bytes:
+def read_inside(folder: Place, name: str, limit: int) -> bytes:
     """Reads a file below a folder, and nothing that lies elsewhere, whatever links there are.
 
     Each part of the name is opened in the one before it and may not be a link, so that nobody can change the way between
-    looking and reading.
+    looking and reading. An object store has no links, and no way up.
 
     Args:
         folder: May itself be reached over links.
@@ -68,6 +70,8 @@ def read_inside(folder: Path, name: str, limit: int) -> bytes:
     *folders, last = name.split("/")
     if "\0" in name or any(part in ("", ".", "..") for part in (*folders, last)):
         raise NoThumbnailError("not the name of an image")
+    if isinstance(folder, ObjectPlace):
+        return _read_object(folder / name, limit)
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not hold the server up
     opened: list[int] = []
     try:
@@ -84,6 +88,16 @@ def read_inside(folder: Path, name: str, limit: int) -> bytes:
     finally:
         for descriptor in reversed(opened):
             os.close(descriptor)
+
+
+def _read_object(place: ObjectPlace, limit: int) -> bytes:
+    try:
+        found = object_store.read(place, limit)
+    except AtollError as error:
+        raise NoThumbnailError(f"cannot be read: {error}") from None
+    if found is None:
+        raise NoThumbnailError("cannot be read: it is gone")
+    return found.content
 
 
 def _shrink(image: Image.Image, size: int) -> tuple[bytes, str]:

@@ -8,6 +8,7 @@ import pytest
 from jobs.labelling.comparison import Change, Comparison
 from jobs.labelling.part_files import write_part
 from jobs.labelling.reading import LabelledDay
+from jobs.labelling.row_files import RowFiles
 from jobs.labelling.schema import LabelledImage, ModelStamp, ScoredLabel, labels_table
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
@@ -17,7 +18,7 @@ def day(folder: Path, version: int, **labels: tuple[str, float]) -> LabelledDay:
     rows = [LabelledImage(name, (ScoredLabel(*best),), 8, 9, AT) for name, best in labels.items()]
     path = folder / f"{version}.parquet"
     write_part(labels_table(rows, ModelStamp("photos", version, f"{version:064}")), path)
-    return LabelledDay([path])
+    return LabelledDay(RowFiles.on_disk([path]))
 
 
 @pytest.fixture

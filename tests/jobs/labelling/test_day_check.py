@@ -11,7 +11,8 @@ from jobs.labelling import publish as publishing
 from jobs.labelling.day_check import OnDrift, check_day, published_days
 from jobs.labelling.destination import Destination
 from jobs.labelling.partition import PartFiles, write_part
-from jobs.labelling.publish import publish_day, seal, stage
+from jobs.labelling.publication import publish_day
+from jobs.labelling.publish import seal, stage
 from jobs.labelling.quality import QualityRule
 from jobs.labelling.schema import (
     LabelledImage,

@@ -37,6 +37,16 @@ def test_a_day_of_the_workspace_is_labelled_by_the_champion(request_for, tmp_pat
     assert request.destination.lock_file.name.startswith(".")
 
 
+def test_days_and_outputs_may_lie_in_an_object_store(request_for, tmp_path, monkeypatch):
+    request = request_for(*FILES, "--images", "in", "--output", "s3://bucket/out", "--workspace", tmp_path)
+    assert str(request.destination.labels) == "s3://bucket/out/labels"
+    monkeypatch.setenv("ATOLL_DAYS", "s3a://bucket/atoll")
+    request = request_for("--model", "mnist", *DAY, "--workspace", tmp_path)
+    assert str(request.images) == "s3://bucket/atoll/image_sets/photos/ds=2026-03-01"
+    assert str(request.destination.quarantine) == "s3://bucket/atoll/quarantine/photos/ds=2026-03-01"
+    assert str(request.destination.pointer) == "s3://bucket/atoll/labels/photos/_published/ds=2026-03-01.json"
+
+
 def test_images_from_elsewhere_may_become_a_day_of_the_workspace(request_for):
     request = request_for("--model", "mnist", "--model-version", 3, *DAY, "--images", "s3://b/i")
     assert str(request.images) == "s3://b/i"
@@ -52,6 +62,8 @@ def test_images_from_elsewhere_may_become_a_day_of_the_workspace(request_for):
         ((*FILES, "--images", "in"), "--output"),
         ((*FILES, "--output", "out"), "--images"),
         ((*FILES, *FOLDERS, *DAY), "--output"),
+        ((*FILES, "--images", "in", "--output", "gs://bucket/out"), "s3://BUCKET/PREFIX"),
+        ((*FILES, "--images", "in", "--output", "s3://me:secret@bucket/out"), "s3://...@bucket/out"),
         ((*FILES, "--image-set", "photos"), "--date"),
         ((*FILES, *FOLDERS, "--date", "2026-03-01"), "--image-set"),
         (FOLDERS, "--graph or --model"),

@@ -13,12 +13,12 @@ from jobs.datasets.prepare import prepare
 from jobs.datasets.sample_images import write_digits_image_set
 from jobs.experiment import Experiment
 from jobs.files import write_atomically
-from jobs.labelling.destination import Destination
 from jobs.labelling.part_files import write_part
 from jobs.labelling.partition import PartFiles
-from jobs.labelling.publish import publish, stage
+from jobs.labelling.publication import publication_of_day
 from jobs.labelling.reading import Wanted, read_day
 from jobs.labelling.schema import (
+    NOTHING_CARRIED,
     LabelledImage,
     ModelStamp,
     QuarantinedImage,
@@ -161,9 +161,9 @@ def publish_day(
     labelled: Sequence[LabelledImage], rejected: Sequence[QuarantinedImage], rows_per_file: int = 50,
 ) -> None:  # fmt: skip
     """Publishes rows the way a run of `label_images` does."""
-    destination = Destination.of_day(workspace, image_set, day)
-    with destination.locked():
-        staged = stage(destination)
+    publication = publication_of_day(workspace, image_set, day)
+    with publication.locked():
+        staged = publication.stage()
         parts = []
         for start in range(0, len(labelled), rows_per_file):
             name = f"part-{start // rows_per_file:05}-0.parquet"
@@ -172,7 +172,7 @@ def publish_day(
         if rejected:
             write_part(quarantine_table(rejected), staged.quarantine / "part-00000-0.parquet")
             parts.append(PartFiles(None, "part-00000-0.parquet"))
-        publish(destination, staged, parts, [row.image for row in (*labelled, *rejected)])
+        staged.publish(parts, [row.image for row in (*labelled, *rejected)], NOTHING_CARRIED)
 
 
 def stamp_of(version: ModelVersion) -> ModelStamp:

@@ -1,17 +1,21 @@
 """The pages on a workspace that is new, gone or misnamed; and what the plugin costs a process that never shows them."""
 
+import io
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from PIL import Image
 
-from jobs.labelling.schema import LabelledImage, ModelStamp, ScoredLabel
+from jobs import object_store
+from jobs.labelling.schema import LabelledImage, ModelStamp, QuarantinedImage, ScoredLabel
 from jobs.workspace import Workspace
 from tests.local.support import REPOSITORY
+from tests.object_server import ObjectServer
 from tests.plugins.pages import example
 
 
@@ -65,6 +69,41 @@ def test_a_spoilt_study_hides_no_other(pages: TestClient, tmp_path: Path, monkey
     (tmp_path / "studies" / "spoilt" / "leaderboard.json").write_text("{")
     assert pages.get("/studies").status_code == 200
     assert "accepted" in pages.get("/studies/spoilt").text
+
+
+def test_days_in_an_object_store_are_shown_as_those_of_a_folder(
+    pages: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: ObjectServer
+) -> None:
+    monkeypatch.setenv("ATOLL_HOME", str(tmp_path))
+    monkeypatch.setenv("ATOLL_DAYS", f"s3://{store.new_bucket()}/atoll")
+    workspace, day = Workspace.open(), date(2026, 3, 2)
+    rows = [
+        LabelledImage(f"walk/{name}.png", (ScoredLabel(name, 0.75),), 8, 8, datetime.now(UTC))
+        for name in ("wren", "robin")
+    ]
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(picture, "PNG")
+    object_store.write(workspace.image_set("garden", day) / "walk/wren.png", picture.getvalue())
+    bad = [QuarantinedImage("bad.png", "empty", "zero bytes")]
+    example.publish_day(workspace, "garden", day, ModelStamp("birds", None, "ab"), rows, bad)
+    example.publish_day(workspace, "garden-new", day, ModelStamp("birds", None, "cd"), rows[:1], [])
+    for path, said in {
+        "/days": "/days/garden-new/2026-03-02",
+        "/days/garden": "2026-03-02",
+        "/days/garden/2026-03-02": "walk/wren.png",
+        "/days/garden/2026-03-02/quarantine": "zero bytes",
+        "/days/garden/2026-03-02/comparison/garden-new": "garden-new",
+        "/days/garden/2026-03-02/image?name=walk/robin.png": "robin",
+    }.items():
+        answer = pages.get(path)
+        assert (answer.status_code, said in answer.text) == (200, True), path
+    for image_set in ("garden", "garden-new"):
+        shown = pages.get(f"/days/{image_set}/2026-03-02/thumbnail?name=walk/wren.png")
+        assert (shown.status_code, Image.open(io.BytesIO(shown.content)).size) == (200, (8, 8))
+    gone = pages.get("/days/garden/2026-03-02/thumbnail?name=walk/robin.png")
+    assert (gone.status_code, "it is gone" in gone.text) == (404, True)
+    for path in ("/days/garden/2026-03-03", "/days/hedge", "/days/garden/2026-03-02/comparison/hedge"):
+        assert pages.get(path).status_code == 404, path
 
 
 def test_the_plugin_imports_no_engine_and_no_page(tmp_path: Path) -> None:
