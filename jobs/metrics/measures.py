@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from jobs.errors import InvalidStudyError
-from jobs.labelling.destination import Destination
+from jobs.labelling.object_destination import ObjectDestination
+from jobs.labelling.publication import destination_of_day
 from jobs.labelling.publish import published_by
-from jobs.labelling.reading import image_sets, parts
+from jobs.labelling.reading import image_sets
+from jobs.labelling.row_files import KINDS, published_rows
 from jobs.registry.catalogue import RegisteredModel, registered_models
 from jobs.results import LabelledImageSet
 from jobs.tuning.leaderboard import Leaderboard, read_leaderboard
@@ -113,16 +114,23 @@ def _of_day(workspace: Workspace, name: str, day: date, now: datetime) -> Iterat
     about = {"image_set": name}
     ended = datetime.combine(day, time(), UTC) + timedelta(days=1)
     yield Measure("atoll.day.age", (now - ended).total_seconds(), about)
-    destination = Destination.of_day(workspace, name, day)
     try:
-        for outcome, folder in zip(("labelled", "quarantined"), destination.folders, strict=True):
-            rows = sum(pq.read_metadata(file).num_rows for file in parts(folder))
+        for outcome, kind in zip(("labelled", "quarantined"), KINDS, strict=True):
+            rows = published_rows(workspace, kind, name, day).count()
             yield Measure("atoll.day.images", rows, about | {"outcome": outcome})
     except FileNotFoundError:  # published anew meanwhile; the next look sees the new day
         return
-    speed = _speed(workspace, published_by(destination)[0])
+    speed = _speed(workspace, _run_of(workspace, name, day))
     if speed:
         yield Measure("atoll.day.speed", speed, about)
+
+
+def _run_of(workspace: Workspace, name: str, day: date) -> str | None:
+    destination = destination_of_day(workspace, name, day)
+    if isinstance(destination, ObjectDestination):
+        found = destination.published()
+        return found.pointer.run if found else None
+    return published_by(destination)[0]
 
 
 def _speed(workspace: Workspace, run: str | None) -> float | None:
