@@ -11,6 +11,7 @@ from shutil import which
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from tests.object_server import ObjectServer, forget_connection, object_server
 from tests.standalone_cluster import Cluster, standalone_cluster
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+settings.register_profile("atoll", deadline=None)  # a busy machine is no failure
+settings.load_profile("atoll")
 
 QUICK_JVM = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 """Hundreds of virtual machines live for seconds each: optimising their code took a third of each one's time."""

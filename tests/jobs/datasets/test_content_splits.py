@@ -28,7 +28,7 @@ def split(
     return split_by_content(given, labels, [f"c{n}" for n in range(max(labels) + 1)], shares=shares, seed=seed)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(10, 40), min_size=2, max_size=5),
     weights=st.tuples(*[st.integers(10, 100)] * 3, st.integers(0, 50)),

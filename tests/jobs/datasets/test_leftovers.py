@@ -24,7 +24,7 @@ def test_the_digits_can_be_split_into_shares_that_sum_to_one(shares: tuple[float
     assert [len(part) for part in parts(splits)] == [*(round(share * len(labels)) for share in shares), held_out]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     classes=st.integers(2, 6),
     per_class=st.integers(30, 60),

@@ -13,7 +13,7 @@ def parts(splits: SplitIndices) -> list[np.ndarray]:
     return [splits.train, splits.validation, splits.test, splits.held_out]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.integers(2, 5),
     st.integers(40, 120),
