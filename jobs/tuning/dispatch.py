@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
+from jobs.errors import SparkUnavailableError
 from jobs.models.training import Samples
-from jobs.spark import ExecutorLayout, executor_count, executor_name, use_gpus
+from jobs.spark import EXECUTOR_WAIT, ExecutorLayout, executor_count, executor_name, executor_wait, use_gpus
 from jobs.tuning.strategy import Strategy
 from jobs.tuning.trial import ModelDescription, TrialOutcome, TrialRun, TrialSpecification, run_trial
 
@@ -74,7 +75,8 @@ class SparkTrials:
         self._shared: Broadcast[tuple[ModelDescription, Samples, Samples]] = context.broadcast(
             (description, train, validation)
         )
-        self._slots, self._counted_at = 0, -math.inf
+        self._slots, self._counted_at, self._alive_at = 0, -math.inf, time.monotonic()
+        self._patience = executor_wait(context.getConf().get(EXECUTOR_WAIT))
 
     def __enter__(self) -> "SparkTrials":
         return self
@@ -86,10 +88,23 @@ class SparkTrials:
         """Gives the number of executors; at least one, since a lost executor is replaced while its trial waits.
 
         They are counted once in `POLL` seconds: with many of them it takes Spark longer than many a trial.
+
+        Raises:
+            SparkUnavailableError: There has been none for as long as one waits for the first, as where a standalone master
+                was killed that has no `spark.deploy.recoveryMode`: it knows nothing of this application any more.
         """
-        if time.monotonic() - self._counted_at >= POLL:
-            self._slots = max(1, executor_count(self._context, self._layout))
-            self._counted_at = time.monotonic()
+        now = time.monotonic()
+        if now - self._counted_at >= POLL:
+            alive = executor_count(self._context, self._layout)
+            if alive:
+                self._alive_at = now
+            elif now - self._alive_at > self._patience:
+                self._context.cancelAllJobs()  # else their threads would wait for ever
+                raise SparkUnavailableError(
+                    f"{self._context.master} has given no executor for {self._patience:.0f} s ({EXECUTOR_WAIT}); what is "
+                    "finished is kept: run the study again"
+                )
+            self._slots, self._counted_at = max(1, alive), now
         return self._slots
 
     def __call__(self, trial: TrialSpecification) -> TrialOutcome:

@@ -16,7 +16,7 @@ from jobs.tuning.leaderboard import Leaderboard, read_leaderboard
 from jobs.tuning.tune import study_lock
 from jobs.workspace import REPOSITORY
 from tests.conftest import Submitted, read_json
-from tests.standalone_cluster import Cluster
+from tests.standalone_cluster import Cluster, standalone_cluster
 
 pytestmark = pytest.mark.spark
 
@@ -197,6 +197,26 @@ def test_a_driver_killed_in_the_middle_is_taken_up_again(
     )
     written_once = [path for path, written in kept.items() if path.exists() and path.stat().st_mtime_ns == written]
     assert len({path.parent for path in written_once}) >= 2  # the two that had finished when the driver was killed
+
+
+def test_a_cluster_that_gives_no_executor_any_more_ends_the_driver(
+    workspace: Path, experiment: Path, dataset: Path, tmp_path: Path
+) -> None:
+    arguments = ("--experiment", experiment, "--dataset", dataset, "--study", "left", "--workspace", workspace)
+    settings = ("--conf", "spark.executor.cores=1", "--conf", "spark.atoll.executorWait=20")
+    with standalone_cluster(tmp_path, workers=1) as small:
+        command = ["spark-submit", "--master", small.master, *settings, "jobs/tune_model.py", *map(str, arguments)]
+        with subprocess.Popen(
+            command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as driver:
+            assert driver.stdout
+            assert any(line.startswith("progress: 1/") for line in driver.stdout)
+            small.workers[0].terminate()
+            said = driver.stdout.read()
+    assert f"{small.master} has given no executor for 20 s" in said
+    assert driver.returncode != 0
+    board = read_leaderboard(workspace / "studies" / "left")
+    assert {trial.state for trial in board.trials} == {"complete"}, "what was at work is begun again, not failed"
 
 
 def test_the_same_seed_gives_the_same_weights(board: Leaderboard, workspace: Path, dataset: Path) -> None:
