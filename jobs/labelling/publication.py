@@ -206,6 +206,15 @@ def destination_of_day(workspace: Workspace, name: str, day: date) -> AnyDestina
     return Destination.of_day(workspace, name, day)
 
 
+def published_run(workspace: Workspace, name: str, day: date) -> str | None:
+    """Names the run that has made a day which readers see; None where there is none, or no run is named."""
+    destination = destination_of_day(workspace, name, day)
+    if isinstance(destination, Destination):
+        return publish.published_by(destination)[0]
+    found = destination.published()
+    return found.pointer.run if found else None
+
+
 def publish_day(plan: LabellingPlan, labelled: LabelledImageSet, workspace: Workspace) -> None:
     """Publishes a day that an earlier step has staged; may be repeated.
 

@@ -10,9 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from jobs.errors import InvalidStudyError
-from jobs.labelling.object_destination import ObjectDestination
-from jobs.labelling.publication import destination_of_day
-from jobs.labelling.publish import published_by
+from jobs.labelling.publication import published_run
 from jobs.labelling.reading import image_sets
 from jobs.labelling.row_files import KINDS, published_rows
 from jobs.registry.catalogue import RegisteredModel, registered_models
@@ -120,17 +118,9 @@ def _of_day(workspace: Workspace, name: str, day: date, now: datetime) -> Iterat
             yield Measure("atoll.day.images", rows, about | {"outcome": outcome})
     except FileNotFoundError:  # published anew meanwhile; the next look sees the new day
         return
-    speed = _speed(workspace, _run_of(workspace, name, day))
+    speed = _speed(workspace, published_run(workspace, name, day))
     if speed:
         yield Measure("atoll.day.speed", speed, about)
-
-
-def _run_of(workspace: Workspace, name: str, day: date) -> str | None:
-    destination = destination_of_day(workspace, name, day)
-    if isinstance(destination, ObjectDestination):
-        found = destination.published()
-        return found.pointer.run if found else None
-    return published_by(destination)[0]
 
 
 def _speed(workspace: Workspace, run: str | None) -> float | None:

@@ -86,8 +86,9 @@ def copy_published(workspace: Workspace, target: Workspace) -> Copied:
             copied += copy_entry(entry, target.root / entry.relative_to(workspace.root))
         else:
             days.add((entry.parent.name, day))
+    folders, copies = Workspace(workspace.root), Workspace(target.root)  # what lies in an object store is kept there
     for name, day in sorted(days):
-        copied += copy_day(Destination.of_day(workspace, name, day), Destination.of_day(target, name, day))
+        copied += copy_day(Destination.of_day(folders, name, day), Destination.of_day(copies, name, day))
     return copied
 
 

@@ -15,7 +15,16 @@ from airflow.sdk.exceptions import AirflowFailException
 if TYPE_CHECKING:
     from airflow.providers.apache.spark.hooks.spark_submit import SparkSubmitHook
 
-TOLD = ("ATOLL_HOME", "ATOLL_EXPERIMENTS", "ATOLL_ALLOWED_NETWORKS", "ATOLL_OPTUNA_STORAGE", "MLFLOW_TRACKING_URI")
+TOLD = (
+    "ATOLL_HOME",
+    "ATOLL_DAYS",
+    "ATOLL_EXPERIMENTS",
+    "ATOLL_ALLOWED_NETWORKS",
+    "ATOLL_OPTUNA_STORAGE",
+    "MLFLOW_TRACKING_URI",
+    "AWS_REGION",
+    "AWS_ENDPOINT_URL",
+)
 """Variables that a driver on the cluster is told; they stand on spark-submit's command line, where others can read them."""
 
 _RESOURCE_MANAGER = "yarn_resourcemanager_webapp_address"
