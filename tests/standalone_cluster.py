@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyspark
 
-DEADLINE = 60.0
+DEADLINE = 180.0
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def test_executors_run_in_the_environment_that_travels_with_the_application(clus
         env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

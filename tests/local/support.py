@@ -32,7 +32,7 @@ class CommandLine:
             env=self.environment | settings,
             text=True,
             capture_output=True,
-            timeout=240,
+            timeout=600,
             check=False,
         )
 

@@ -77,7 +77,7 @@ class Labelling:
 def ended(driver: "subprocess.Popen[bytes]") -> int:
     """Waits for a driver, and leaves nothing of it behind."""
     try:
-        return driver.wait(150)
+        return driver.wait(400)
     finally:
         if driver.returncode is None:
             os.killpg(driver.pid, signal.SIGKILL)

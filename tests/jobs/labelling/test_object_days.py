@@ -170,7 +170,7 @@ def test_of_runs_that_publish_at_the_same_moment_exactly_one_wins(workspace, sto
     if not first_time:
         publish_rows(workspace, ["old"])
     staged = [stage_rows(workspace, [str(number)]) for number in range(3)]
-    together = threading.Barrier(3, timeout=60)
+    together = threading.Barrier(3, timeout=300)
 
     def run(number):
         together.wait()
