@@ -14,7 +14,7 @@ from pydantic_core import to_json
 
 from local.errors import AirflowRequestError
 
-TIMEOUT = 30.0
+TIMEOUT = 60.0
 """Seconds to wait for an answer."""
 
 ENDED_WELL = ("success", "skipped")

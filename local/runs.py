@@ -14,7 +14,7 @@ PREFIX = "demo__"
 POLL = 1.0
 """Seconds between two looks."""
 
-DAG_TIMEOUT = 90.0
+DAG_TIMEOUT = 300.0
 """Seconds until Airflow must have read a DAG file."""
 
 RUN_TIMEOUT = 1200.0
