@@ -1,5 +1,6 @@
 """The cluster in containers, really started: the demonstration on two Spark workers, and who may not use Spark."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,9 @@ def test_spark_has_no_door_beside_the_one_that_asks_for_the_secret(cluster: Cont
     assert secret not in page.stdout
 
 
+@pytest.mark.skipif(
+    "ATOLL_TEST_BACKUP" not in os.environ, reason="starts the cluster anew: set ATOLL_TEST_BACKUP to try it"
+)
 def test_a_lost_cluster_comes_back_from_its_back_up(cluster: Containers, tmp_path: Path) -> None:
     keys = (cluster.script.parent / ".env").read_text()
     saved = cluster.run("backup", str(tmp_path / "backup"))
