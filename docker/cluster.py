@@ -11,7 +11,6 @@ import secrets
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
 from functools import cache
 from pathlib import Path
@@ -116,16 +115,15 @@ def backup(folder: Path, *options: str) -> None:
     command = _inside("local", "backup", "-", *options)
     try:
         staged.mkdir(mode=0o700)
-        with (
-            subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE) as writer,
-            tarfile.open(fileobj=writer.stdout, mode="r|") as archive,
-        ):
-            archive.extractall(staged, **({"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}))  # noqa: S202
-        if writer.returncode or not (staged / "manifest.json").exists():
-            raise ClusterError(f"the back-up ended with {writer.returncode}; nothing was written")
+        with subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE) as writer:
+            unpack = ["tar", "--extract", "--no-same-owner", "--file=-", f"--directory={staged}"]
+            unpacked = subprocess.run(unpack, stdin=writer.stdout, check=False)
+        if writer.returncode or unpacked.returncode or not (staged / "manifest.json").exists():
+            ended = writer.returncode or unpacked.returncode
+            raise ClusterError(f"the back-up ended with {ended}; nothing was written")
         _write_private(staged / KEYS, ENV_FILE.read_text())
         staged.rename(folder)
-    except (OSError, tarfile.TarError) as error:
+    except OSError as error:
         raise ClusterError(f"{folder}: {error}; nothing was written") from None
     finally:
         shutil.rmtree(staged, ignore_errors=True)
@@ -147,17 +145,19 @@ def restore(folder: Path) -> None:
         compose("build", "--quiet", "migrate")
         compose("up", "--detach", "postgres")
         wait_until_healthy()
-        with (
-            subprocess.Popen(_inside("local", "restore", "-"), cwd=HERE, stdin=subprocess.PIPE) as reader,
-            tarfile.open(fileobj=reader.stdin, mode="w|") as archive,
-        ):
-            archive.add(folder, arcname=".", filter=lambda one: None if one.name == f"./{KEYS}" else one)
-        if reader.returncode:
-            raise ClusterError(f"the restore ended with {reader.returncode}; nothing was restored")
-    except (ClusterError, OSError):
+        pack = ["tar", "--create", f"--exclude=./{KEYS}", "--file=-", f"--directory={folder.absolute()}", "."]
+        with subprocess.Popen(pack, stdout=subprocess.PIPE) as packer:
+            reader = subprocess.run(_inside("local", "restore", "-"), cwd=HERE, stdin=packer.stdout, check=False)
+            if packer.stdout:
+                packer.stdout.close()  # so that it ends when the reader has ended early
+        if ended := reader.returncode or packer.returncode:
+            raise ClusterError(f"the restore ended with {ended}; nothing was restored")
+    except (ClusterError, OSError) as error:
         compose("down")
         ENV_FILE.unlink()  # so that it can be tried again; what the containers wrote fits the same keys
-        raise
+        if isinstance(error, ClusterError):
+            raise
+        raise ClusterError(f"{folder}: {error}; nothing was restored") from None
     print("Restored. Start the cluster with: make cluster-up")
 
 

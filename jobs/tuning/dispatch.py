@@ -75,7 +75,8 @@ class SparkTrials:
         self._shared: Broadcast[tuple[ModelDescription, Samples, Samples]] = context.broadcast(
             (description, train, validation)
         )
-        self._slots, self._counted_at, self._alive_at = 0, -math.inf, time.monotonic()
+        self._slots, self._counted_at = 0, -math.inf
+        self._none_since: float | None = None
         self._patience = executor_wait(context.getConf().get(EXECUTOR_WAIT))
 
     def __enter__(self) -> "SparkTrials":
@@ -96,9 +97,8 @@ class SparkTrials:
         now = time.monotonic()
         if now - self._counted_at >= POLL:
             alive = executor_count(self._context, self._layout)
-            if alive:
-                self._alive_at = now
-            elif now - self._alive_at > self._patience:
+            self._none_since = None if alive else self._none_since or now
+            if self._none_since and now - self._none_since > self._patience:
                 self._context.cancelAllJobs()  # else their threads would wait for ever
                 raise SparkUnavailableError(
                     f"{self._context.master} has given no executor for {self._patience:.0f} s ({EXECUTOR_WAIT}); what is "

@@ -35,28 +35,26 @@ def crash(service: str) -> Fault:
     return fault
 
 
-def pause(service: str) -> Fault:
-    """A container is frozen, as a machine that hangs."""
+def away(service: str, begin: str, end: str, seconds: float) -> Fault:
+    """One command of the engine takes a container away, and another brings it back after a while."""
 
     def fault(site: Site, work: Work) -> None:
         name = site.containers.of(service)[0]
-        site.containers.docker("pause", name)
-        time.sleep(HANG)
-        site.containers.docker("unpause", name)
+        site.containers.docker(begin, name)
+        time.sleep(seconds)
+        site.containers.docker(end, name)
 
     return fault
+
+
+def pause(service: str) -> Fault:
+    """A container is frozen, as a machine that hangs."""
+    return away(service, "pause", "unpause", HANG)
 
 
 def outage(service: str) -> Fault:
     """A container is killed, and started again after a while."""
-
-    def fault(site: Site, work: Work) -> None:
-        name = site.containers.of(service)[0]
-        site.containers.docker("kill", name)
-        time.sleep(OUTAGE)
-        site.containers.docker("start", name)
-
-    return fault
+    return away(service, "kill", "start", OUTAGE)
 
 
 def network_cut(site: Site, work: Work) -> None:

@@ -105,9 +105,8 @@ def test_the_archive_depends_on_the_code_and_not_on_where_or_when_it_was_checked
     packed = archive(first)
     assert archive(second).read_bytes() == packed.read_bytes()
     with zipfile.ZipFile(packed) as code:
-        assert sorted(code.namelist()) == sorted(
-            str(path.relative_to(first)) for path in (first / "jobs").rglob("*.py")
-        )
+        wanted = [*(first / "jobs").rglob("*.py"), first / "jobs" / "tuning" / "report.html"]
+        assert sorted(code.namelist()) == sorted(str(path.relative_to(first)) for path in wanted)
     (second / "jobs" / "errors.py").write_text("# changed\n" + (second / "jobs" / "errors.py").read_text())
     changed = tmp_path / "third"
     second.rename(changed)
