@@ -73,10 +73,11 @@ def follow(
         run = _wait(airflow, run, display, timeout)
     except BaseException:
         _quietly(lambda: airflow.fail(run))
-        raise
-    finally:
         if paused:
             _quietly(lambda: airflow.pause(dag, True))
+        raise
+    if paused:
+        airflow.pause(dag, True)
     if run.state not in ENDED_WELL:
         raise RunFailedError(_failure(airflow, run))
     return run
@@ -85,16 +86,20 @@ def follow(
 def _wait(airflow: Airflow, run: Run, display: Display, timeout: float) -> Run:
     deadline = time.monotonic() + timeout
     lines: dict[str, str] = {}
+    read_at_end: set[str] = set()
     while True:
         run = airflow.run(run)
+        over = run.state in ("success", "failed")
         views = []
         for task in airflow.tasks(run):
-            if task.state == "running" or (task.ended and not lines.get(f"ended {task.name}") and task.attempt):
+            # A log may grow for a moment after the end of its task, so it is read once more at the end of the run.
+            if task.state == "running" or (task.ended and task.attempt and (over or task.name not in read_at_end)):
                 lines[task.name] = last_progress(airflow.log(run, task)) or lines.get(task.name, "")
-                lines[f"ended {task.name}"] = "yes" if task.ended else ""
+            if task.ended:
+                read_at_end.add(task.name)
             views.append(TaskView(run.dag, task, lines.get(task.name, "")))
         display.show(views)
-        if run.state in ("success", "failed"):
+        if over:
             return run
         if time.monotonic() > deadline:
             raise RunFailedError(f"{run.dag}: still {run.state} after {timeout:.0f} s; its tasks: {_states(views)}")
