@@ -4,14 +4,22 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import yaml
 
 from jobs.workspace import REPOSITORY
+from tests.docker.containers import containers
+from tests.docker.works import Site
+from tests.nights import write_experiments
 
 STARTER = Path(os.environ.get("ATOLL_TEST_DOCKER", REPOSITORY.parent / "shared" / "tools" / "local-docker"))
 """A program with the commands `up`, `env` (prints exports) and `down`, for machines without an engine."""
+
+WORKSPACE = {"driver_opts": {"type": "tmpfs", "device": "tmpfs", "o": "size=600m,uid=10001,gid=10001,mode=0750"}}
+"""A workspace that can be full without the machine being so."""
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +40,22 @@ def engine() -> Iterator[dict[str, str]]:
         yield dict(line.split("=", 1) for line in exports.stdout.split("\0") if "=" in line)
     finally:
         subprocess.run([STARTER, "down"], capture_output=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def site(engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A cluster with two Spark workers, whose search takes some seconds for each trial."""
+    with (
+        containers(engine, tmp_path_factory.mktemp("site"), workers=2, prepare=prepare) as running,
+        closing(Site(running)) as opened,
+    ):
+        yield opened
+
+
+def prepare(copy: Path) -> None:
+    """Gives the copy small experiments, and a workspace of its own size."""
+    write_experiments(copy / "experiments", epochs=300)
+    compose = copy / "docker" / "compose.yaml"
+    asked = yaml.safe_load(compose.read_text())
+    asked["volumes"]["workspace"] = WORKSPACE
+    compose.write_text(yaml.safe_dump(asked))

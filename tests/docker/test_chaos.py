@@ -6,20 +6,13 @@
 import logging
 import os
 import time
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 
-import httpx
 import pytest
-import yaml
 
 from tests.docker import faults
-from tests.docker.containers import containers
 from tests.docker.faults import Fault
-from tests.docker.works import Labelling, Site, Tuning, Work
+from tests.docker.works import LONG, Labelling, Site, Tuning, Work
 from tests.local.support import poll
-from tests.nights import write_experiments
 
 CHAOS = os.environ.get("ATOLL_TEST_CHAOS", "")
 """`some` faults, or `all` of them."""
@@ -29,12 +22,6 @@ pytestmark = [
     pytest.mark.timeout(3600),
     pytest.mark.skipif(not CHAOS, reason="takes long: set ATOLL_TEST_CHAOS to some, or all"),
 ]
-
-LONG = 900.0
-"""Seconds until a run that was hit has ended: until it is noticed, the wait for another attempt, and the work."""
-
-WORKSPACE = {"driver_opts": {"type": "tmpfs", "device": "tmpfs", "o": "size=600m,uid=10001,gid=10001,mode=0750"}}
-"""A workspace that can be full without the machine being so."""
 
 FAULTS: list[tuple[str, type[Work], Fault]] = [
     ("a Spark worker is killed", Tuning, faults.crash("spark-worker")),
@@ -64,25 +51,6 @@ MORE: list[tuple[str, type[Work], Fault]] = [
 log = logging.getLogger("chaos")
 
 
-@pytest.fixture(scope="module")
-def site(engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A cluster with two Spark workers, whose search takes some seconds for each trial."""
-    with (
-        containers(engine, tmp_path_factory.mktemp("chaos"), workers=2, prepare=prepare) as running,
-        closing(Site(running)) as opened,
-    ):
-        yield opened
-
-
-def prepare(copy: Path) -> None:
-    """Gives the copy small experiments, and a workspace of its own size."""
-    write_experiments(copy / "experiments", epochs=300)
-    compose = copy / "docker" / "compose.yaml"
-    asked = yaml.safe_load(compose.read_text())
-    asked["volumes"]["workspace"] = WORKSPACE
-    compose.write_text(yaml.safe_dump(asked))
-
-
 @pytest.mark.parametrize(
     ("name", "kind", "fault"),
     FAULTS + (MORE if CHAOS == "all" else []),
@@ -95,7 +63,7 @@ def test_nothing_is_lost(site: Site, name: str, kind: type[Work], fault: Fault) 
     healed = time.monotonic()
     poll(lambda: not site.containers.unwell(), LONG)
     well = time.monotonic() - healed
-    poll(lambda: answers(site), 120)
+    poll(site.answers, 120)
     (run,) = site.end(work.task, work.run, LONG)
     ended = time.monotonic() - healed
     lost = work.lost() if run.state == "success" else [f"the run ended as {run.state}"]
@@ -104,12 +72,3 @@ def test_nothing_is_lost(site: Site, name: str, kind: type[Work], fault: Fault) 
         name, work.task, "; ".join(lost) or "nothing", well, ended, work.attempts(),
     )  # fmt: skip
     assert lost == []
-
-
-def answers(site: Site) -> bool:
-    """Tells whether Airflow lets its admin in."""
-    try:
-        site.log_in()
-    except (httpx.HTTPError, KeyError, ValueError):
-        return False
-    return True

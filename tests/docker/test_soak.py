@@ -7,16 +7,12 @@ import logging
 import os
 import random
 import time
-from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 
 from tests.docker import faults
-from tests.docker.containers import containers
-from tests.docker.test_chaos import LONG, answers, prepare
 from tests.docker.usage import Usage, growth, usage
-from tests.docker.works import Labelling, Site, Tuning
+from tests.docker.works import LONG, Labelling, Site, Tuning
 from tests.local.support import poll
 
 NIGHTS = int(os.environ.get("ATOLL_TEST_SOAK", "0"))
@@ -47,16 +43,6 @@ BOUNDS = {"memory, MB": 5.0, "processes": 0.5, "connections": 0.5, "files": 25.0
 log = logging.getLogger("soak")
 
 
-@pytest.fixture(scope="module")
-def site(engine: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A cluster with two Spark workers."""
-    with (
-        containers(engine, tmp_path_factory.mktemp("soak"), workers=2, prepare=prepare) as running,
-        closing(Site(running)) as opened,
-    ):
-        yield opened
-
-
 def test_every_day_is_right_and_nothing_grows(site: Site) -> None:
     chosen = random.Random(SEED)
     held: list[Usage] = []
@@ -69,7 +55,7 @@ def test_every_day_is_right_and_nothing_grows(site: Site) -> None:
             work.begin()
             FAULTS[name](site, work)
             poll(lambda: not site.containers.unwell(), LONG)
-            poll(lambda: answers(site), 120)
+            poll(site.answers, 120)
             (run,) = site.end(work.task, work.run, LONG)
             assert (run.state, work.lost()) == ("success", []), f"night {night}, {name}"
         days.append(works[0])  # type: ignore[arg-type]

@@ -6,6 +6,8 @@ import threading
 from abc import ABC, abstractmethod
 from datetime import date
 
+import httpx
+
 from jobs.workspace import REPOSITORY
 from local.environment import USER
 from tests import tones
@@ -16,6 +18,9 @@ from tests.local.support import poll
 logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each look at a run
 
 PLACE = "/tmp/probing/tests"
+
+LONG = 900.0
+"""Seconds until a run that was hit has ended: until it is noticed, the wait for another attempt, and the work."""
 
 
 class Site(AirflowRest):
@@ -53,6 +58,14 @@ class Site(AirflowRest):
     def log_in(self) -> None:
         settings, environment = self.containers.settings(), self.containers.environment
         self.connect(f"http://127.0.0.1:{environment['ATOLL_PORT']}", USER, settings["ATOLL_ADMIN_PASSWORD"])
+
+    def answers(self) -> bool:
+        """Tells whether Airflow lets its admin in."""
+        try:
+            self.log_in()
+        except (httpx.HTTPError, KeyError, ValueError):
+            return False
+        return True
 
     def probe(self, *arguments: str) -> object:
         """Runs `probe.py` in a container and gives its answer."""

@@ -8,7 +8,7 @@ import pytest
 
 from jobs.workspace import REPOSITORY
 
-ROOMS = ("jobs", "plugins", "dags", "local", "docker", ".ci")
+ROOMS = ("jobs", "plugins", "dags", "local", "docker")
 SOURCES = sorted(path for room in ROOMS for path in (REPOSITORY / room).rglob("*.py"))
 
 RUNS_WHAT_IT_READS = {"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "marshal", "runpy"}
@@ -63,7 +63,7 @@ def test_nothing_is_loaded_in_a_way_that_runs_it(path: Path) -> None:
 
 def test_the_rooms_are_read_at_all() -> None:
     names = {path.relative_to(REPOSITORY).as_posix() for path in SOURCES}
-    assert {"jobs/models/saved_model.py", "jobs/strict_yaml.py", "plugins/atoll/operators.py", ".ci/audit.py"} <= names
+    assert {"jobs/models/saved_model.py", "jobs/strict_yaml.py", "plugins/atoll/operators.py"} <= names
     text = "".join(path.read_text() for path in SOURCES)
     assert "keras.saving.load_model(" in text
     assert "yaml.load(" in text
