@@ -23,6 +23,7 @@ from jobs.datasets.folder_tasks import HashPartition, Quarantined, Shard
 from jobs.datasets.split_file import split_file
 from jobs.datasets.splits import SplitIndices
 from jobs.errors import InvalidDatasetError
+from jobs.executor_watch import watched_executors
 from jobs.files import staged_folder, write_atomically
 from jobs.labelling.progress import logged_progress
 from jobs.printing import printable
@@ -61,7 +62,7 @@ def prepare_image_folder(name: str, extraction: Extraction, workspace: Workspace
     log.info("%s: %d files in %d classes", listed.root, len(listed.names), len(listed.classes))
     if listed.beside:
         log.info("not used, since they lie in no class: %s", named(listed.beside))
-    with spark_application(f"prepare {name}") as (context, layout):
+    with spark_application(f"prepare {name}") as (context, layout), watched_executors(context, layout):
         names = context.parallelize(listed.names, _partitions(listed, executor_count(context, layout)))
         digests: list[bytes | Quarantined] = names.mapPartitions(HashPartition(listed.root)).collect()
         folder = workspace.dataset(name, fingerprint(extraction, listed, digests))

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pyspark import Broadcast, SparkContext
 
 from jobs.errors import InvalidArgumentError, InvalidGraphError, ServiceUnavailableError
+from jobs.executor_watch import watched_executors
 from jobs.files import named_in_errors
 from jobs.labelling.counts import Counts
 from jobs.labelling.partition import (
@@ -76,7 +77,7 @@ def _stage_and_publish(
     """Leaves nothing staged where anything fails; the lock must be held."""
     staged = publication.stage()
     try:
-        with spark_application("label_images") as (context, layout):
+        with spark_application("label_images") as (context, layout), watched_executors(context, layout):
             parts, speed = _label(context, layout, model, images, staged, request)
         finish = staged.publish if request.publish else staged.seal
         return staged, finish(parts, images.names(), images.carried), speed

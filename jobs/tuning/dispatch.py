@@ -1,22 +1,18 @@
 """Dispatch of trials onto executors: a trial is a Spark task, one at a time per executor, and no executor waits."""
 
-import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
-from jobs.errors import SparkUnavailableError
+from jobs.executor_watch import POLL, ExecutorWatch
 from jobs.models.training import Samples
-from jobs.spark import EXECUTOR_WAIT, ExecutorLayout, executor_count, executor_name, executor_wait, use_gpus
+from jobs.spark import ExecutorLayout, executor_name, use_gpus
 from jobs.tuning.strategy import Strategy
 from jobs.tuning.trial import ModelDescription, TrialOutcome, TrialRun, TrialSpecification, run_trial
 
 if TYPE_CHECKING:
     from pyspark import Broadcast, SparkContext
-
-POLL = 1.0
-"""Seconds after which executors that joined or left are counted again."""
 
 _MOST_THREADS = 4096  # one waiting thread per trial in flight; more executors than this wait for their turn
 
@@ -75,9 +71,7 @@ class SparkTrials:
         self._shared: Broadcast[tuple[ModelDescription, Samples, Samples]] = context.broadcast(
             (description, train, validation)
         )
-        self._slots, self._counted_at = 0, -math.inf
-        self._none_since: float | None = None
-        self._patience = executor_wait(context.getConf().get(EXECUTOR_WAIT))
+        self._watch = ExecutorWatch(context, layout)
 
     def __enter__(self) -> "SparkTrials":
         return self
@@ -88,24 +82,10 @@ class SparkTrials:
     def slots(self) -> int:
         """Gives the number of executors; at least one, since a lost executor is replaced while its trial waits.
 
-        They are counted once in `POLL` seconds: with many of them it takes Spark longer than many a trial.
-
         Raises:
-            SparkUnavailableError: There has been none for as long as one waits for the first, as where a standalone master
-                was killed that has no `spark.deploy.recoveryMode`: it knows nothing of this application any more.
+            SparkUnavailableError: There has been none for too long.
         """
-        now = time.monotonic()
-        if now - self._counted_at >= POLL:
-            alive = executor_count(self._context, self._layout)
-            self._none_since = None if alive else self._none_since or now
-            if self._none_since and now - self._none_since > self._patience:
-                self._context.cancelAllJobs()  # else their threads would wait for ever
-                raise SparkUnavailableError(
-                    f"{self._context.master} has given no executor for {self._patience:.0f} s ({EXECUTOR_WAIT}); what is "
-                    "finished is kept: run the study again"
-                )
-            self._slots, self._counted_at = max(1, alive), now
-        return self._slots
+        return max(1, self._watch.count())
 
     def __call__(self, trial: TrialSpecification) -> TrialOutcome:
         """Runs one trial on whichever executor is free, and waits for it."""

@@ -8,9 +8,10 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -24,7 +25,7 @@ from tests.jobs.labelling.awkward_server import awkward_server
 from tests.jobs.labelling.day_reader import WholeDay, reader_of
 from tests.jobs.labelling.dying_driver import STEPS
 from tests.jobs.labelling.full_disk import fill_disk, make_room
-from tests.standalone_cluster import Cluster
+from tests.standalone_cluster import Cluster, standalone_cluster
 
 pytestmark = pytest.mark.spark
 
@@ -33,6 +34,8 @@ GOOD, BAD, SIDE = 240, 16, 8
 CONF = {
     "spark.executor.cores": "1", "spark.executor.memory": "512m", "spark.scheduler.minRegisteredResourcesRatio": "1",
 }  # fmt: skip
+
+NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
 
 PUBLISHED = [".lock", "labels", "quarantine", "result.json"]
 
@@ -50,12 +53,16 @@ class Labelling:
     folder: Path
 
     def start(
-        self, *arguments: object, executors: int = 1, script: tuple[str, ...] = ("jobs/label_images.py",)
+        self,
+        *arguments: object,
+        executors: int = 1,
+        script: tuple[str, ...] = ("jobs/label_images.py",),
+        conf: Mapping[str, str] = NO_SETTINGS,
     ) -> "subprocess.Popen[bytes]":
-        settings = CONF | {"spark.cores.max": str(executors)}
-        conf = [text for key, value in settings.items() for text in ("--conf", f"{key}={value}")]
+        settings = CONF | {"spark.cores.max": str(executors)} | dict(conf)
+        given = [text for key, value in settings.items() for text in ("--conf", f"{key}={value}")]
         graph = ("--graph", self.folder / "graph.pb", "--labels", self.folder / "labels.txt")
-        command = ["spark-submit", "--master", self.cluster.master, *conf, *script, *graph, *arguments]
+        command = ["spark-submit", "--master", self.cluster.master, *given, *script, *graph, *arguments]
         with self.log.open("wb") as log:
             return subprocess.Popen(
                 [str(one) for one in command], cwd=REPOSITORY, stdout=log, stderr=log, start_new_session=True
@@ -191,6 +198,25 @@ def test_a_killed_executor_and_a_killed_python_worker_lose_no_image_and_double_n
     assert names(out) == PUBLISHED
     counts = json.loads((out / "result.json").read_text())
     assert (counts["images"], counts["labelled"], counts["quarantined"]) == (GOOD + BAD, GOOD, BAD)
+
+
+def test_a_cluster_that_gives_no_executor_any_more_ends_the_driver_and_leaves_nothing_staged(labelling, tmp_path):
+    with awkward_server(images_called("a")) as server, standalone_cluster(tmp_path, workers=1) as small:
+        (tmp_path / "urls.txt").write_text(server.url("/held/a000.jpg"))
+        alone = Labelling(small, labelling.folder)
+        patience = ("--read-timeout", 300, "--fetch-timeout", 300, "--allow-network", "127.0.0.1")
+        options = ("--image-list", tmp_path / "urls.txt", *patience, "--output", tmp_path / "out")
+        with alone.start(*options, conf={"spark.atoll.executorWait": "10"}) as driver:
+            try:
+                until(lambda: server.asked["/held/a000.jpg"], driver, alone)
+                small.workers[0].terminate()
+                status = ended(driver)
+            finally:
+                server.released.set()
+        assert status == 2
+        assert f"{small.master} has given no executor for 10 s" in alone.said()
+        assert "Traceback" not in alone.said()
+    assert not [name for name in names(tmp_path / "out") if "staged" in name or name in ("labels", "quarantine")]
 
 
 def test_a_driver_killed_at_any_step_of_publishing_leaves_a_whole_day_that_the_next_run_puts_right(
