@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -11,7 +12,7 @@ from jobs.labelling.destination import Destination
 from jobs.labelling.part_files import write_part
 from jobs.labelling.partition import PartFiles
 from jobs.labelling.publish import publish, stage
-from jobs.labelling.reading import Wanted, image_sets, read_day, read_quarantine
+from jobs.labelling.reading import SortedRows, Wanted, image_sets, read_day, read_quarantine
 from jobs.labelling.recent import Recent
 from jobs.labelling.schema import (
     LABELS,
@@ -72,7 +73,7 @@ def test_rows_come_with_their_own_top_k_from_every_file_and_row_group(workspace:
     publish_rows(workspace, ROWS)
     split_with_carried_columns(workspace, ROWS)
     day = read_day(workspace, "garden", DAY)
-    shown = day.rows(day.select(Wanted(order="most")))
+    shown = day.rows(day.select(Wanted(order="most")).slice(0, 100))
     assert [row.image for row in shown] == [row.image for row in reversed(ROWS)]
     for row, written in zip(shown, reversed(ROWS), strict=True):
         assert [one.label for one in row.top_k] == [one.label for one in written.top_k]
@@ -94,7 +95,18 @@ def test_rows_come_with_their_own_top_k_from_every_file_and_row_group(workspace:
 def test_a_day_is_filtered_and_sorted(workspace: Workspace, wanted: Wanted, numbers: list[int]) -> None:
     publish_rows(workspace, ROWS)
     day = read_day(workspace, "garden", DAY)
-    assert [row.image for row in day.rows(day.select(wanted))] == [f"walk/{number}.jpg" for number in numbers]
+    assert [row.image for row in day.rows(day.select(wanted).slice(0, 100))] == [
+        f"walk/{number}.jpg" for number in numbers
+    ]
+
+
+def test_a_page_of_many_rows_is_the_same_whether_all_are_put_in_order_or_only_its_own() -> None:
+    random = np.random.default_rng(1)
+    table = pa.table({"score": random.integers(0, 9, 500) / 10, "image": [f"{number:03}" for number in range(500)]})
+    keys = [("score", "descending"), ("image", "ascending")]
+    rows = SortedRows(table, keys)
+    for first, count in ((0, 5), (10, 15), (20, 5), (21, 5), (480, 60), (500, 5)):
+        assert rows.slice(first, count) == table.sort_by(keys).slice(first, count)
 
 
 def test_one_image_is_found_by_its_name(workspace: Workspace) -> None:

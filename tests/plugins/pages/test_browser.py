@@ -8,7 +8,7 @@ import pytest
 
 from tests.local.support import poll
 from tests.plugins.pages import example
-from tests.plugins.pages.conftest import Server
+from tests.plugins.pages.server import Server
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

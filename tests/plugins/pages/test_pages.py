@@ -10,7 +10,7 @@ from jobs.datasets.dataset import open_dataset
 from jobs.registry.catalogue import registered_model
 from jobs.results import LabelledImageSet
 from tests.plugins.pages import example
-from tests.plugins.pages.conftest import Server
+from tests.plugins.pages.server import Server
 
 pytestmark = pytest.mark.stack
 

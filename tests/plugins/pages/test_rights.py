@@ -7,7 +7,7 @@ import httpx
 import pytest
 from itsdangerous import URLSafeTimedSerializer
 
-from tests.plugins.pages.conftest import SECRET, Server
+from tests.plugins.pages.server import SECRET, Server
 
 pytestmark = pytest.mark.stack
 
