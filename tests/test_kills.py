@@ -73,10 +73,7 @@ def at_work(nights: Nights) -> list[psutil.Process]:
             words = " ".join(process.cmdline())
         except psutil.Error:
             continue
-        if any(
-            sign in words
-            for sign in ("spark-submit", "SparkSubmit", "pyspark", "jobs/tune_model.py", "jobs/label_images.py")
-        ):
+        if any(sign in words for sign in SPARK):
             found.append(process)
     return found
 
