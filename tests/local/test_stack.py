@@ -100,6 +100,7 @@ def test_a_run_is_followed_to_its_result(up: CommandLine) -> None:
     lines: list[str] = []
     airflow = airflow_of(up)
     wait_for_dags(airflow, ["steps"], None)
+    airflow.pause("steps", True)  # whatever other tests have made of it
     run = follow(airflow, "steps", {}, PlainDisplay(lines.append))
     assert airflow.result(run, "count", Counted) == Counted(name="digits", accuracy=0.5)
     shown = "\n".join(lines)
