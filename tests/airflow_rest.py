@@ -11,6 +11,9 @@ from tests.local.support import poll
 
 ENDED = ("success", "failed")
 
+RUNS = 1.0
+"""Seconds between two looks at runs: each costs the server what it has less for them."""
+
 
 @dataclass(frozen=True)
 class DagRun:
@@ -94,7 +97,7 @@ class AirflowRest:
             found = [run for run in self.runs(dag) if run.id in wanted]
             return found if len(found) == len(wanted) and all(run.state in ENDED for run in found) else []
 
-        return poll(ended, seconds)  # type: ignore[return-value]
+        return poll(ended, seconds, RUNS)  # type: ignore[return-value]
 
     def clear(self, dag: str, run: str) -> None:
         """Clears the failed tasks of a run, as the button in Airflow does."""

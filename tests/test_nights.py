@@ -19,7 +19,7 @@ from jobs.labelling.arrival import COMPLETE_MARKER
 from jobs.registry.champions import champion_at, champion_history
 from jobs.registry.versions import ModelVersion
 from tests import airflow_ui, tones
-from tests.airflow_rest import DagRun
+from tests.airflow_rest import RUNS, DagRun
 from tests.conftest import read_json
 from tests.local.support import poll
 from tests.nights import Nights, last_day, started
@@ -120,7 +120,7 @@ def await_backfill(nights: Nights, since: datetime | None = None) -> dict[date, 
         ]
         return found if len(settled) == DAYS else {}
 
-    return poll(ended, LATEST)  # type: ignore[return-value]
+    return poll(ended, LATEST, RUNS)  # type: ignore[return-value]
 
 
 def _after(run: DagRun, since: datetime | None) -> bool:

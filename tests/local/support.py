@@ -37,11 +37,11 @@ class CommandLine:
         )
 
 
-def poll(condition: Callable[[], object], seconds: float = 60.0) -> object:
+def poll(condition: Callable[[], object], seconds: float = 60.0, every: float = 0.1) -> object:
     """Waits until `condition` gives something true, and gives it."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():
             return found
-        time.sleep(0.1)
+        time.sleep(every)
     raise AssertionError(f"{condition} did not come true within {seconds:.0f} s")
