@@ -103,7 +103,7 @@ class Tuning(Work):
     def begin(self) -> None:
         self.task = "tune_model"
         self.run = self.nights.trigger("tune_model", {"experiment": "digits"})
-        poll(lambda: "progress: 1/" in self.nights.log_of(self.task, self.run, self.task), 120)
+        poll(lambda: "progress: 1/" in self.nights.log_of(self.task, self.run, self.task), 300)
 
     def check(self) -> None:
         study = self.nights.result("tune_model", self.run, "tune_model")
@@ -126,7 +126,7 @@ class Labelling(Work):
         self.run = self.nights.trigger("label_images", conf)
         poll(
             lambda: self.staged() and any("pyspark.daemon" in " ".join(one.cmdline()) for one in at_work(self.nights)),
-            120,
+            300,
         )
 
     def check(self) -> None:
