@@ -204,9 +204,9 @@ def fill(workspace: Workspace, days: int = 12) -> list[ModelVersion]:
 
 def add_variant(workspace: Workspace, image_set: str, variant: str, day: date, model: ModelStamp) -> None:
     """Publishes the labels that another version gives to a day, beside those it has: each ninth is another digit."""
-    rows = read_day(workspace, image_set, day)
+    known = read_day(workspace, image_set, day)
     labelled = []
-    for number, row in enumerate(rows.rows(rows.select(Wanted(order="name")))):
+    for number, row in enumerate(known.rows(known.select(Wanted(order="name")).slice(0, len(known)))):
         label = str((int(row.label) + 3) % 10) if number % 9 == 0 else row.label
         at = datetime(day.year, day.month, day.day, 9, tzinfo=UTC) + timedelta(days=1)
         labelled.append(LabelledImage(row.image, (ScoredLabel(label, 0.9 * row.score),), row.width, row.height, at))
