@@ -39,9 +39,9 @@ def left_running(commands: CommandLine) -> list[str]:
     """Every process that has the workspace in its environment, command line, working folder or open files."""
     home, found = str(commands.home), []
     for process in psutil.process_iter():
-        if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
-            continue
         try:
+            if process.pid == os.getpid() or process.status() == psutil.STATUS_ZOMBIE:
+                continue
             signs = [*process.cmdline(), process.cwd(), *(file.path for file in process.open_files())]
             signs.append(process.environ().get(MARKER, ""))
         except psutil.Error:
