@@ -76,10 +76,12 @@ def follow(
         if paused:
             _quietly(lambda: airflow.pause(dag, True))
         raise
+    if run.state not in ENDED_WELL:
+        if paused:
+            _quietly(lambda: airflow.pause(dag, True))
+        raise RunFailedError(_failure(airflow, run))
     if paused:
         airflow.pause(dag, True)
-    if run.state not in ENDED_WELL:
-        raise RunFailedError(_failure(airflow, run))
     return run
 
 
