@@ -13,6 +13,13 @@ def executor_of(worker: "subprocess.Popen[bytes]") -> psutil.Process:
     return found[0]
 
 
+def kill_with_its_executor(worker: "subprocess.Popen[bytes]") -> None:
+    """Takes a worker away for good: one that is merely asked to end may still start another executor, which outlives it."""
+    executor = executor_of(worker)
+    worker.kill()
+    executor.kill()
+
+
 def python_worker_of(worker: "subprocess.Popen[bytes]") -> psutil.Process:
     """The Python process that works now: the youngest below the executor's daemon."""
     found = poll(lambda: [one for one in below(executor_of(worker)) if "pyspark.daemon" in command_of(one)])

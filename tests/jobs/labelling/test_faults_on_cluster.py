@@ -20,7 +20,7 @@ import tensorflow as tf
 from PIL import Image
 
 from jobs.workspace import REPOSITORY
-from tests.cluster_processes import executor_of, python_worker_of
+from tests.cluster_processes import executor_of, kill_with_its_executor, python_worker_of
 from tests.jobs.labelling.awkward_server import awkward_server
 from tests.jobs.labelling.day_reader import WholeDay, reader_of
 from tests.jobs.labelling.dying_driver import STEPS
@@ -209,11 +209,11 @@ def test_a_cluster_that_gives_no_executor_any_more_ends_the_driver_and_leaves_no
         with alone.start(*options, conf={"spark.atoll.executorWait": "10"}) as driver:
             try:
                 until(lambda: server.asked["/held/a000.jpg"], driver, alone)
-                small.workers[0].terminate()
+                kill_with_its_executor(small.workers[0])
                 status = ended(driver)
             finally:
                 server.released.set()
-        assert status == 2
+        assert status == 2, alone.said()
         assert f"{small.master} has given no executor for 10 s" in alone.said()
         assert "Traceback" not in alone.said()
     assert not [name for name in names(tmp_path / "out") if "staged" in name or name in ("labels", "quarantine")]

@@ -15,6 +15,7 @@ from jobs.experiment import load_experiment
 from jobs.tuning.leaderboard import Leaderboard, read_leaderboard
 from jobs.tuning.tune import study_lock
 from jobs.workspace import REPOSITORY
+from tests.cluster_processes import kill_with_its_executor
 from tests.conftest import Submitted, read_json
 from tests.standalone_cluster import Cluster, standalone_cluster
 
@@ -211,7 +212,7 @@ def test_a_cluster_that_gives_no_executor_any_more_ends_the_driver(
         ) as driver:
             assert driver.stdout
             assert any(line.startswith("progress: 1/") for line in driver.stdout)
-            small.workers[0].terminate()
+            kill_with_its_executor(small.workers[0])
             said = driver.stdout.read()
     assert f"{small.master} has given no executor for 20 s" in said
     assert driver.returncode != 0
