@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 import psycopg2  # type: ignore[import-untyped]  # its stubs are not among the dependencies
 from psycopg2 import errorcodes, sql
@@ -11,6 +11,10 @@ from local.errors import DatabaseUnavailableError
 
 NAMES = ("airflow", "mlflow", "optuna")
 """The databases that the stack uses."""
+
+IDLE_IN_TRANSACTION = "-c idle_in_transaction_session_timeout=60s"
+"""A scheduler that is killed leaves its connection to the processes that it has forked, and with it the rows that it has
+locked: the next one would pass those runs over without end."""
 
 CONNECT_TIMEOUT = 5
 """Seconds to wait for the server."""
@@ -28,8 +32,11 @@ class Databases:
 
     @property
     def airflow(self) -> str:
-        """SQLAlchemy URL of Airflow's metadata."""
-        return self._database("airflow", "postgresql+psycopg2")
+        """SQLAlchemy URL of Airflow's metadata; transactions that nobody goes on with end after a minute."""
+        parts = urlsplit(self._database("airflow", "postgresql+psycopg2"))
+        given = dict(parse_qsl(parts.query))
+        options = " ".join(filter(None, (IDLE_IN_TRANSACTION, given.get("options"))))  # the last one counts
+        return urlunsplit(parts._replace(query=urlencode(given | {"options": options}, quote_via=quote)))
 
     @property
     def airflow_async(self) -> str:

@@ -101,7 +101,9 @@ def airflow_environment(
         "DATABASE__SQL_ALCHEMY_CONN_ASYNC": databases.airflow_async,
         "LOGGING__TRIGGER_LOG_SERVER_PORT": str(ports.trigger_logs),
         "LOGGING__WORKER_LOG_SERVER_PORT": str(ports.worker_logs),
-        # A task that was running when the stack was stopped is taken up again a minute after the next start, not five.
+        # A task that was running when its scheduler was killed is taken up again within two minutes, not after five: the
+        # next scheduler looks for those of dead ones so often, and for its own that are silent for so long.
+        "SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "60",
         "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",
         "SCHEDULER__USE_JOB_SCHEDULE": str(schedules),
         "USAGE_DATA_COLLECTION__ENABLED": "False",

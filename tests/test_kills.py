@@ -112,7 +112,8 @@ class Tuning(Work):
         spans = sorted((run["started_at"], run["finished_at"]) for run in runs)
         assert [len(trial["runs"]) for trial in board["trials"]] == [1, 1, 1], "no trial that was over is run again"
         assert all(began >= ended for (_, ended), (began, _) in itertools.pairwise(spans)), "two drivers at once"
-        assert len({run["process"] for run in runs}) == 2, "one Python worker before the kill, one after it"
+        workers = len({run["process"] for run in runs})
+        assert workers <= 2, "one Python worker before the kill, and one after it where the task did not outlive it"
 
 
 class Labelling(Work):
