@@ -58,7 +58,7 @@ cluster-restore: ## fill a cluster that has nothing yet from a back-up (FROM=FOL
 	@test -n "$(FROM)" || { echo "say where from: make cluster-restore FROM=FOLDER" >&2; exit 2; }; exec python3 docker/cluster.py restore "$(FROM)"
 
 test: $(DEV) java browser ## run the tests
-	@exec $(PYTHON) -m pytest
+	@exec $(PYTHON) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 chaos: $(DEV) ## break everything that can break in a cluster in containers, for an hour and more (FAULTS=some|all)
 	@ATOLL_TEST_CHAOS=$(FAULTS) exec $(PYTHON) -m pytest --log-cli-level=INFO tests/docker/test_chaos.py
