@@ -11,14 +11,14 @@ OUTAGE = 30.0
 HANG = 60.0
 """Seconds for which a machine hangs or is cut off."""
 
-KILL_TASKS = """
+KILL_WORKER = """
 import os, signal
 for name in filter(str.isdigit, os.listdir("/proc")):
     try:
         words = open(f"/proc/{name}/cmdline").read()
     except OSError:
         continue
-    if words.startswith("airflow worker -- LocalExecutor"):
+    if words.startswith("airflow worker -- LocalExecutor") and "<idle>" not in words:
         os.kill(int(name), signal.SIGKILL)
         print(words)
 """
@@ -65,9 +65,12 @@ def network_cut(site: Site, work: Work) -> None:
     site.containers.docker("network", "connect", "--alias", "spark-worker", network, name)
 
 
-def kill_tasks(site: Site, work: Work) -> None:
-    """The processes in which Airflow runs tasks are killed."""
-    killed = site.containers.inside("scheduler", "python", "-c", KILL_TASKS)
+def kill_worker(site: Site, work: Work) -> None:
+    """The process in which Airflow runs the task is killed, as for want of memory.
+
+    An idle one must not be: the executor's queue would stay locked, and nothing be run until the scheduler is started again.
+    """
+    killed = site.containers.inside("scheduler", "python", "-c", KILL_WORKER)
     assert killed.stdout, killed.stderr
 
 

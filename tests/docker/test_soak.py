@@ -32,7 +32,7 @@ FAULTS = {
     "the Spark master is killed": faults.crash("spark-master"),
     "the scheduler is killed": faults.crash("scheduler"),
     "the API server is killed": faults.crash("api-server"),
-    "Airflow's workers are killed": faults.kill_tasks,
+    "Airflow's worker is killed": faults.kill_worker,
     "MLflow is away": faults.outage("mlflow"),
     "PostgreSQL is away": faults.outage("postgres"),
 }
