@@ -6,7 +6,7 @@ Larger sets are hard links to the same JPEGs. Memory is the most that each proce
 second: the driver (Python), Spark's JVM, and the Python worker that holds the graph. With `--executors`, sets of the first size
 are also labelled by one and by two executors, in turn, each held to a core of its own: an executor's threads that read and
 decode would else use a core that nobody has given it, and one alone would look faster than it is. Memory is not sampled then,
-which takes a seventh of a core.
+since that takes part of a core, which only two executors would miss.
 """
 
 import argparse
