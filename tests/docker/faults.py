@@ -11,14 +11,14 @@ OUTAGE = 30.0
 HANG = 60.0
 """Seconds for which a machine hangs or is cut off."""
 
-KILL_WORKER = """
-import os, signal
+KILL_WORKERS = """
+import os, signal, sys
 for name in filter(str.isdigit, os.listdir("/proc")):
     try:
         words = open(f"/proc/{name}/cmdline").read()
     except OSError:
         continue
-    if words.startswith("airflow worker -- LocalExecutor") and "<idle>" not in words:
+    if words.startswith("airflow worker -- LocalExecutor") and ("all" in sys.argv or "<idle>" not in words):
         os.kill(int(name), signal.SIGKILL)
         print(words)
 """
@@ -66,12 +66,15 @@ def network_cut(site: Site, work: Work) -> None:
 
 
 def kill_worker(site: Site, work: Work) -> None:
-    """The process in which Airflow runs the task is killed, as for want of memory.
-
-    An idle one must not be: the executor's queue would stay locked, and nothing be run until the scheduler is started again.
-    """
-    killed = site.containers.inside("scheduler", "python", "-c", KILL_WORKER)
+    """The process in which Airflow runs the task is killed, as for want of memory."""
+    killed = site.containers.inside("scheduler", "python", "-c", KILL_WORKERS)
     assert killed.stdout, killed.stderr
+
+
+def kill_all_workers(site: Site, work: Work) -> None:
+    """The idle ones are killed with it: in Airflow's own executor they take the lock of its queue with them."""
+    killed = site.containers.inside("scheduler", "python", "-c", KILL_WORKERS, "all")
+    assert "<idle>" in killed.stdout, killed.stdout + killed.stderr
 
 
 def full_disk(site: Site, work: Work) -> None:

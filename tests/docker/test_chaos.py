@@ -42,6 +42,8 @@ MORE: list[tuple[str, type[Work], Fault]] = [
     ("the API server is killed", Labelling, faults.crash("api-server")),
     ("Airflow's worker is killed", Tuning, faults.kill_worker),
     ("Airflow's worker is killed", Labelling, faults.kill_worker),
+    ("all of Airflow's workers are killed", Tuning, faults.kill_all_workers),
+    ("all of Airflow's workers are killed", Labelling, faults.kill_all_workers),
     ("PostgreSQL is away for 30 s", Tuning, faults.outage("postgres")),
     ("MLflow is away for 30 s", Tuning, faults.outage("mlflow")),
     ("MLflow is away for 30 s", Labelling, faults.outage("mlflow")),

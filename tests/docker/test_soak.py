@@ -33,6 +33,7 @@ FAULTS = {
     "the scheduler is killed": faults.crash("scheduler"),
     "the API server is killed": faults.crash("api-server"),
     "Airflow's worker is killed": faults.kill_worker,
+    "all of Airflow's workers are killed": faults.kill_all_workers,
     "MLflow is away": faults.outage("mlflow"),
     "PostgreSQL is away": faults.outage("postgres"),
 }
