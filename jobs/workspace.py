@@ -1,5 +1,6 @@
 """Where everything lies: one folder, reached by every node, named by `ATOLL_HOME`."""
 
+import hashlib
 import os
 import re
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ DAYS = "ATOLL_DAYS"
 """Names the place in an object store where the days lie: image sets, labels and quarantine."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+_RUN = re.compile(r"([A-Za-z0-9._-]|T\d\d:\d\d:\d\d(\.\d+)?\+00:00)+")
+"""A run as Airflow calls it, with moments in UTC."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +94,15 @@ class Workspace:
 
 
 def file_name(text: str) -> str:
-    """Turns any text, such as a DAG run's identifier, into a name that is safe as a folder."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "unnamed"
+    """Turns any text, such as a DAG run's identifier, into a name that is safe as a folder.
+
+    What Airflow calls a run is only made safe; whatever else has to change for that also gets a few digits of its hash, so that
+    no two runs share a study or a result.
+    """
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "unnamed"
+    if _RUN.fullmatch(text):
+        return safe
+    return f"{safe}-{hashlib.blake2b(text.encode(), digest_size=4).hexdigest()}"
 
 
 def _checked(name: str, what: str) -> str:

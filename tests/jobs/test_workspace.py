@@ -66,10 +66,20 @@ def test_no_name_leads_out_of_its_folder(name: str) -> None:
     ("run", "folder"),
     [
         ("scheduled__2026-03-01T01:00:00+00:00", "scheduled__2026-03-01T01-00-00-00-00"),
-        ("../../etc", "etc"),
+        (
+            "asset_triggered__2026-03-01T01:00:00.123456+00:00_Ab3",
+            "asset_triggered__2026-03-01T01-00-00.123456-00-00_Ab3",
+        ),
+        ("nightly-3", "nightly-3"),
         ("...", "unnamed"),
-        ("a b/c", "a-b-c"),
+        ("../../etc", "etc-f470a0ab"),
+        ("nightly 3", "nightly-3-5f728b61"),
     ],
 )
-def test_any_run_has_a_folder_of_its_own(run: str, folder: str) -> None:
+def test_any_run_has_a_safe_folder(run: str, folder: str) -> None:
     assert file_name(run) == folder
+
+
+def test_no_two_runs_share_a_folder() -> None:
+    runs = [f"day{between}1T00:00:00{zone}" for between in "-:+~ " for zone in ("+05:00", "-05:00", "+00:00")]
+    assert len({file_name(run) for run in runs}) == len(runs)
