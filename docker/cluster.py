@@ -21,6 +21,19 @@ ENV_FILE = HERE / ".env"
 KEYS = "cluster.env"
 """What the passwords and keys are called in a back-up."""
 
+STORE_FILE = HERE / "object-store.env"
+STORE_UNSET = """\
+# Image sets, labels and quarantine in S3, or in a store that speaks its protocol: see docs/object-stores.md.
+# What stands here is known to Airflow's parts and to Spark's workers, so to the code of every experiment.
+#ATOLL_DAYS=s3://bucket/prefix
+#AWS_ACCESS_KEY_ID=
+#AWS_SECRET_ACCESS_KEY=
+#AWS_REGION=
+#AWS_ENDPOINT_URL=
+"""
+"""What the file of the object store holds until its user writes into it. It is read in place of the environment, in which
+keys for something else may stand."""
+
 DEMO_WORKERS = 2
 """Containers of Spark workers for a demonstration that finds no cluster."""
 
@@ -47,6 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
     commands.add_parser("restore").add_argument("folder", type=Path, help="a back-up")
     options = parser.parse_args(arguments)
     try:
+        if not STORE_FILE.exists():
+            _write_private(STORE_FILE, STORE_UNSET)
         if options.command == "up":
             up(options.workers)
         elif options.command == "demo":
@@ -122,6 +137,7 @@ def backup(folder: Path, *options: str) -> None:
             ended = writer.returncode or unpacked.returncode
             raise ClusterError(f"the back-up ended with {ended}; nothing was written")
         _write_private(staged / KEYS, ENV_FILE.read_text())
+        _write_private(staged / STORE_FILE.name, STORE_FILE.read_text())
         staged.rename(folder)
     except OSError as error:
         raise ClusterError(f"{folder}: {error}; nothing was written") from None
@@ -141,11 +157,21 @@ def restore(folder: Path) -> None:
         if not needed.is_file():
             raise ClusterError(f"{needed}: missing; accepted: a folder that cluster.py backup has written")
     _write_private(ENV_FILE, (folder / KEYS).read_text())
+    if (folder / STORE_FILE.name).exists() and STORE_FILE.read_text() == STORE_UNSET:
+        STORE_FILE.write_text((folder / STORE_FILE.name).read_text())
     try:
         compose("build", "--quiet", "migrate")
         compose("up", "--detach", "postgres")
         wait_until_healthy()
-        pack = ["tar", "--create", f"--exclude=./{KEYS}", "--file=-", f"--directory={folder.absolute()}", "."]
+        pack = [
+            "tar",
+            "--create",
+            f"--exclude=./{KEYS}",
+            f"--exclude=./{STORE_FILE.name}",
+            "--file=-",
+            f"--directory={folder.absolute()}",
+            ".",
+        ]
         with subprocess.Popen(pack, stdout=subprocess.PIPE) as packer:
             reader = subprocess.run(_inside("local", "restore", "-"), cwd=HERE, stdin=packer.stdout, check=False)
             if packer.stdout:

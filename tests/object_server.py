@@ -100,8 +100,8 @@ def kill_client(environ: dict[str, Any]) -> None:
 
 
 @contextmanager
-def object_server() -> Iterator[ObjectServer]:
-    """Runs a server while the block runs."""
+def object_server(address: str = "127.0.0.1") -> Iterator[ObjectServer]:
+    """Runs a server on an address of this machine while the block runs."""
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
     from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -114,8 +114,8 @@ def object_server() -> Iterator[ObjectServer]:
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         return found.answer(moto, environ, start_response)
 
-    server = make_server("127.0.0.1", 0, application, threaded=True, request_handler=Quiet)
-    found.url = f"http://127.0.0.1:{server.server_port}"
+    server = make_server(address, 0, application, threaded=True, request_handler=Quiet)
+    found.url = f"http://{address}:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

@@ -115,7 +115,7 @@ def containers(
         prepare: What to change in the copy before it is built.
     """
     copy = folder / "atoll"
-    ignored = shutil.ignore_patterns(".git", ".venv*", "var", ".env", "*_cache", "__pycache__")
+    ignored = shutil.ignore_patterns(".git", ".venv*", "var", "*.env", "*_cache", "__pycache__")
     shutil.copytree(REPOSITORY, copy, ignore=ignored)
     prepare(copy)
     project = f"atolltest{os.getpid()}"

@@ -1,12 +1,19 @@
 """The cluster in containers, really started: the demonstration on two Spark workers, and who may not use Spark."""
 
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
 
+from local.environment import USER
+from tests.airflow_rest import AirflowRest
 from tests.docker.containers import Containers, containers
+from tests.object_server import object_server
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(2400)]
 
@@ -50,6 +57,41 @@ def test_spark_has_no_door_beside_the_one_that_asks_for_the_secret(cluster: Cont
     secret = cluster.settings()["ATOLL_SPARK_SECRET"]
     assert "spark.authenticate" in page.stdout
     assert secret not in page.stdout
+
+
+@pytest.mark.skipif(
+    "ATOLL_TEST_STORE" not in os.environ, reason="starts containers anew: set ATOLL_TEST_STORE to try it"
+)
+def test_a_day_of_an_object_store_is_labelled(cluster: Containers) -> None:
+    day, images = "2026-05-01", 20
+    gateway = cluster.docker("network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", cluster.network)
+    with object_server(gateway.strip()) as server:
+        names = ("endpoint_url", "aws_access_key_id", "aws_secret_access_key", "region_name")
+        store = boto3.client("s3", **dict(zip(names, server.environment.values(), strict=True)))
+        store.create_bucket(Bucket="days")
+        for number, pixels in enumerate(load_digits().images[:images]):
+            file = io.BytesIO()
+            Image.fromarray((pixels * 15.9).astype("uint8")).save(file, "png")
+            store.put_object(Bucket="days", Key=f"atoll/image_sets/scans/ds={day}/{number}.png", Body=file.getvalue())
+        settings = {"ATOLL_DAYS": "s3://days/atoll", **server.environment}
+        (cluster.script.parent / "object-store.env").write_text("".join(f"{a}={b}\n" for a, b in settings.items()))
+        up = cluster.run("up", "--workers", "2")
+        assert up.returncode == 0, up.stdout + up.stderr
+
+        airflow = AirflowRest()
+        airflow.connect(
+            f"http://127.0.0.1:{cluster.environment['ATOLL_PORT']}", USER, cluster.settings()["ATOLL_ADMIN_PASSWORD"]
+        )
+        airflow.unpause("label_images")
+        run = airflow.trigger("label_images", {"image_set": "scans", "model": "digits", "day": day})
+        assert [one.state for one in airflow.end("label_images", run)] == ["success"]
+        kept = [one["Key"] for one in store.list_objects_v2(Bucket="days", Prefix="atoll/labels/scans/")["Contents"]]
+        assert f"atoll/labels/scans/_published/ds={day}.json" in kept
+        count = (
+            "import pyarrow.parquet as p; from jobs.object_store import arrow_files as s3; "
+            f"print('rows', p.read_table('days/atoll/labels/scans/ds={day}/part-00000.parquet', filesystem=s3()).num_rows)"
+        )
+        assert f"rows {images}" in cluster.inside("spark-worker", "python", "-c", count).stdout
 
 
 @pytest.mark.skipif(

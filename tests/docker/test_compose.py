@@ -46,6 +46,12 @@ def test_our_containers_can_gain_no_rights(name: str) -> None:
 
 def test_what_runs_the_code_of_experiments_knows_no_password_of_a_database() -> None:
     assert set(SERVICES["spark-worker"]["environment"]) == {"ATOLL_SPARK_SECRET"}
+    assert SERVICES["spark-worker"]["env_file"] == ["object-store.env"]
+
+
+def test_who_needs_no_object_store_is_not_told_its_keys() -> None:
+    told = {name for name, service in SERVICES.items() if "env_file" in service}
+    assert set(SERVICES) - told == {"postgres", "spark-master", "spark-history", "mlflow"}
 
 
 def test_what_runs_the_code_of_experiments_does_not_reach_the_pages_that_may_change_the_registry() -> None:
