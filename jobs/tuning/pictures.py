@@ -168,6 +168,9 @@ def _logarithmic_errors(axes: "Axes") -> None:
     low, high = axes.get_ylim()
     if high <= 0:
         return
+    if low <= 0:  # the margin beside a curve that begins high; a logarithm would make half of the picture of it
+        least = axes.dataLim.y0
+        low = least / 1.3 if least > 0 else -0.02
     axes.set_yscale("symlog" if low <= 0 else "log", **({"linthresh": 0.1} if low <= 0 else {}))
     smallest = max(low, 0.1 if low <= 0 else 1e-3)
     steps = (1, 2, 3, 5, 7) if high < 20 * smallest else (1, 3)

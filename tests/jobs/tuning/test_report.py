@@ -12,6 +12,7 @@ from jobs.models.training import EpochScore
 from jobs.results import SelectedModel, TestScore
 from jobs.tuning.importance import importance, varied
 from jobs.tuning.leaderboard import Leaderboard
+from jobs.tuning.pictures import learning_curves
 from jobs.tuning.report import draw, facts, headline, write_report
 from jobs.tuning.trial import TrialOutcome, TrialRun
 from tests.jobs.tuning.outcomes import DEFAULT, outcome
@@ -114,3 +115,13 @@ def test_what_a_trial_says_cannot_become_part_of_the_page(tmp_path: Path) -> Non
     assert "<script" not in page
     assert "<img src=x" not in page
     assert "&lt;script&gt;alert(1)" in page
+
+
+@pytest.mark.parametrize(("best", "scale"), [(0.9965, "log"), (1.0, "symlog")])
+def test_a_curve_that_begins_badly_leaves_the_picture_to_the_small_errors(best: float, scale: str) -> None:
+    curve = [EpochScore(epoch, 0.1, 0.2, score, 1.0) for epoch, score in enumerate((0.55, 0.99, best), start=1)]
+    (axes,) = learning_curves(board([outcome(0, best).model_copy(update={"curve": curve})])).axes
+    low, high = axes.get_ylim()
+    assert axes.get_yscale() == scale
+    assert -0.05 < low < 100 * (1 - best) + 1e-9
+    assert 45 < high < 60
