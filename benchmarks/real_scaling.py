@@ -3,8 +3,8 @@
     python -m benchmarks.real_scaling --mnist FOLDER
 
 The same grid, trained to its end, on one executor and on two in turn, since the machine may be shared: what else runs on it
-then slows both. Even so, one executor can flee to the other core from a neighbour and two cannot. So each run tells the load,
-and the share of the time in which an executor had a trial, which no neighbour changes.
+then slows both. Each executor is held to a core of its own. Each run tells the load, and the share of the time in which an
+executor had a trial, which no neighbour changes.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from statistics import median
 
 import yaml
 
+from benchmarks.cores import hold_workers_to_cores
 from benchmarks.early_stopping import submit
 from jobs.tuning.leaderboard import Leaderboard, read_leaderboard
 from tests.standalone_cluster import standalone_cluster
@@ -57,6 +58,7 @@ def main() -> None:
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     runs = []
     with tempfile.TemporaryDirectory() as scratch, standalone_cluster(Path(scratch), workers=2) as cluster:
+        hold_workers_to_cores(cluster)
         path = write_experiment(Path(scratch), options.mnist, options.epochs)
         result = Path(scratch) / "dataset.json"
         submit(Path(scratch), "prepare_dataset", "local", "--experiment", path, "--result", result)

@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from benchmarks.cores import hold_workers_to_cores
 from benchmarks.labelling.contest import atoll, timed, warm_rate
 from benchmarks.labelling.images import make_images, repeat_images
 from benchmarks.labelling.table import Row, print_table
@@ -71,8 +72,7 @@ def more_executors(stock: Path, folder: Path, pairs: int) -> list[Row]:
             home = Path(tempfile.mkdtemp(dir=folder))
             (home / "cluster").mkdir()
             with standalone_cluster(home / "cluster", workers=count) as cluster:
-                for worker, core in zip(cluster.workers, sorted(os.sched_getaffinity(0)), strict=False):
-                    hold_to_core(worker.pid, core)
+                hold_workers_to_cores(cluster)
                 (home / "out").mkdir()
                 conf = ("spark.executor.cores=1", "spark.executor.memory=512m")
                 timed(atoll(stock, folder / "images", home / "out", cluster.master, *conf), home)
@@ -87,12 +87,6 @@ def more_executors(stock: Path, folder: Path, pairs: int) -> list[Row]:
         table[1][f"{name}, times as fast"] = round(speed_up, 2)
         table[0][f"{name}, times as fast"] = 1.0
     return table
-
-
-def hold_to_core(process: int, core: int) -> None:
-    """Lets a process, and all that it will start, run on one core alone; what is started inherits it from a thread."""
-    for thread in psutil.Process(process).threads():
-        os.sched_setaffinity(thread.id, {core})
 
 
 KINDS = ("driver", "jvm", "worker")
