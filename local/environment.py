@@ -88,7 +88,7 @@ def airflow_environment(
         "API_AUTH__JWT_SECRET": secrets.jwt_secret,
         "CORE__DAGS_FOLDER": str(settings.dags),
         "CORE__EXECUTION_API_SERVER_URL": f"{ports.url}/execution/",
-        "CORE__EXECUTOR": "atoll.executor.LocalExecutor",
+        "CORE__EXECUTOR": "plugins.atoll.executor.LocalExecutor",  # found whatever folder of plugins is set
         "CORE__FERNET_KEY": secrets.fernet_key,
         "CORE__LOAD_EXAMPLES": "False",
         "CORE__PARALLELISM": "4",

@@ -34,7 +34,8 @@ class LocalExecutor(local_executor.LocalExecutor):
     """Runs tasks beside the scheduler; whatever kills a worker, the others go on, and a new one takes its place.
 
     Named as Airflow's own, because Airflow knows local executors by that name. The setting is
-    `AIRFLOW__CORE__EXECUTOR=atoll.executor.LocalExecutor`.
+    `AIRFLOW__CORE__EXECUTOR=atoll.executor.LocalExecutor` where Atoll's plugins are Airflow's. The stack on one machine, whose
+    folder of plugins may be another, finds it below the repository as `plugins.atoll.executor.LocalExecutor`.
     """
 
     def _spawn_worker(self) -> None:

@@ -79,7 +79,11 @@ def submission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Submission:
 def run(submission: Submission) -> Run:
     def execute(**options: Any) -> dict[str, Any]:
         operator = SparkJobOperator(task_id="tune", job="tune_model", **({"arguments": {}} | options))
-        context = {"dag": SimpleNamespace(dag_id="night"), "run_id": "manual__2026-03-01T00:00", "task": operator}
+        context = {
+            "dag": SimpleNamespace(dag_id="night"),
+            "run_id": "manual__2026-03-01T00:00:00+00:00",
+            "task": operator,
+        }
         return operator.execute(context)
 
     return execute
@@ -96,7 +100,7 @@ def test_an_argument_that_is_left_empty_in_the_form_is_not_passed(run: Run, subm
 
 def test_the_job_is_told_its_workspace_and_where_to_leave_its_result(run: Run, submission: Submission) -> None:
     run()
-    folder = submission.home / "runs" / "night" / "manual__2026-03-01T00-00" / "tune"
+    folder = submission.home / "runs" / "night" / "manual__2026-03-01T00-00-00-00-00" / "tune"
     assert submission.arguments == ["--workspace", str(submission.home), "--result", str(folder / "result.json")]
 
 
