@@ -12,7 +12,13 @@ def hold_workers_to_cores(cluster: Cluster) -> None:
 
     Spark counts cores and holds nobody to them. So the threads that an executor has beside those that compute would use a core
     that nobody has given it, and one executor alone would look faster than it is.
+
+    Raises:
+        SystemExit: There are fewer cores than workers.
     """
-    for worker, core in zip(cluster.workers, sorted(os.sched_getaffinity(0)), strict=False):
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cluster.workers) > len(cores):
+        raise SystemExit(f"{len(cluster.workers)} workers need as many cores; this machine has {len(cores)}")
+    for worker, core in zip(cluster.workers, cores, strict=False):
         for thread in psutil.Process(worker.pid).threads():  # what it starts inherits the core from one of them
             os.sched_setaffinity(thread.id, {core})
