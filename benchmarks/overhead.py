@@ -2,7 +2,7 @@
 
     python -m benchmarks.overhead
 
-The trials are real and trivial: one step of a tiny network on scikit-learn's digits, on two real executors. Beyond training is
+The trials are real and trivial: one step of a tiny network on scikit-learn's digits, on real executors. Beyond training is
 everything else that keeps an executor from it: dispatch, reading the trial, its checkpoint, the study's storage, MLflow, the
 leaderboard. An executor's first trial also imports TensorFlow and compiles the network, which every study pays once; it is left
 out. The driver's memory is its Python process's proportional set size; the JVM's heap beside it is bounded by Spark.
@@ -33,9 +33,13 @@ def main() -> None:
     """Runs the benchmark and prints one row of JSON for each number of trials."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, nargs="+", default=[10, 100, 1000])
+    parser.add_argument("--executors", type=int, default=2, help="one for each core leaves none to the driver")
     options = parser.parse_args()
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    with tempfile.TemporaryDirectory() as scratch, standalone_cluster(Path(scratch), workers=2) as cluster:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        standalone_cluster(Path(scratch), workers=options.executors) as cluster,
+    ):
         for trials in options.trials:
             print(json.dumps(measure(Path(scratch) / str(trials), cluster.master, trials)), flush=True)
 

@@ -1,6 +1,6 @@
 """Run inside a container by the tests of faults: makes versions and days of `tones.py`, and reads what is published.
 
-python probe.py version NUMBER | images DAY | wrong DAY VERSION | staged DAY | watch DAY | board
+python probe.py version NUMBER | images DAY | wrong DAY,DAY,... VERSION | staged DAY | watch DAY | board
 """
 
 import json
@@ -34,10 +34,13 @@ def images(day: str) -> object:
     return None
 
 
-def wrong(day: str, version: str) -> object:
-    """Says what is wrong with a published day."""
-    found = tones.wrong_rows(WORKSPACE, date.fromisoformat(day), ModelVersion(**json.loads(version)))
-    return found + [f"left over: {name}" for name in staged(day)]
+def wrong(days: str, version: str) -> object:
+    """Says what is wrong with published days."""
+    found: list[str] = []
+    for day in days.split(","):
+        found += tones.wrong_rows(WORKSPACE, date.fromisoformat(day), ModelVersion(**json.loads(version)))
+        found += [f"{day}: left over: {name}" for name in staged(day)]
+    return found
 
 
 def staged(day: str) -> list[str]:

@@ -43,20 +43,21 @@ class Usage:
 def usage(site: Site) -> Usage:
     """Measures a cluster on which nothing runs."""
     containers = site.containers
-    memory, processes = dict.fromkeys(LASTING, 0), dict.fromkeys(LASTING, 0)
-    for service in LASTING:
-        for name in containers.of(service):
-            line = containers.docker("stats", "--no-stream", "--format", "{{.MemUsage}};{{.PIDs}}", name).strip()
-            held, threads = line.split(";")
-            memory[service] += _bytes(held.split("/")[0])
-            processes[service] += len(containers.docker("top", name).splitlines()) - 1
-            assert int(threads) > 0
+    names = {service: containers.of(service) for service in LASTING}
+    every = [name for some in names.values() for name in some]
+    lines = containers.docker("stats", "--no-stream", "--format", "{{.Name}};{{.MemUsage}}", *every).splitlines()
+    held = {name: _bytes(used.split("/")[0]) for name, used in (line.split(";") for line in lines)}
+    memory = {service: sum(held[name] for name in some) for service, some in names.items()}
+    processes = {
+        service: sum(len(containers.docker("top", name).splitlines()) - 1 for name in some)
+        for service, some in names.items()
+    }
     asked = containers.inside("postgres", "psql", "-U", "atoll", "-d", "airflow", "-Atc", CONNECTIONS)
     files = containers.docker("exec", site.helper, "sh", "-c", "find /data -type f | wc -l")
     temporary = [
         containers.docker("exec", name, "sh", "-c", "ls -A /tmp | wc -l")
         for service in ("scheduler", "spark-worker")
-        for name in containers.of(service)
+        for name in names[service]
     ]
     return Usage(memory, processes, int(asked.stdout), int(files), sum(map(int, temporary)))
 

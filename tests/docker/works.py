@@ -4,6 +4,7 @@ import json
 import logging
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from datetime import date
 
 import httpx
@@ -79,10 +80,16 @@ class Site(AirflowRest):
 
     def free_day(self, first: date = date(2026, 4, 1)) -> date:
         """Gives the first day that nobody has used."""
-        day = first
-        while self.sees(f"image_sets/{tones.NAME}/ds={day}"):
+        listed = self.containers.command("docker", "exec", self.helper, "ls", f"/data/image_sets/{tones.NAME}")
+        used, day = listed.stdout.split(), first
+        while f"ds={day}" in used:
             day = date.fromordinal(day.toordinal() + 1)
         return day
+
+    def wrong(self, days: Sequence[date]) -> list[str]:
+        """Says what is wrong with what readers find of some days."""
+        listed = ",".join(map(str, days))
+        return self.probe("wrong", listed, json.dumps(self.version))  # type: ignore[return-value]
 
 
 class Work(ABC):
@@ -149,11 +156,7 @@ class Labelling(Work):
         self.site.containers.docker("exec", self.site.helper, "touch", "/tmp/stop-watching")
         self.reader.join(60)
         halves = [f"a reader saw {rows} rows" for rows in self.seen if rows not in ("none", str(tones.IMAGES))]
-        return self.published() + halves + ([] if self.seen else ["nobody read"])
-
-    def published(self) -> list[str]:
-        """Says what is wrong with what readers find of the day."""
-        return self.site.probe("wrong", str(self.day), json.dumps(self.site.version))  # type: ignore[return-value]
+        return self.site.wrong([self.day]) + halves + ([] if self.seen else ["nobody read"])
 
     def _read(self) -> None:
         self.seen = self.site.probe("watch", str(self.day))  # type: ignore[assignment]
