@@ -1,9 +1,10 @@
 """Run inside a container by the tests of faults: makes versions and days of `tones.py`, and reads what is published.
 
-python probe.py version NUMBER | images DAY | wrong DAY,DAY,... VERSION | staged DAY | watch DAY | board
+python probe.py version NUMBER | images DAY | wrong DAY,DAY,... VERSION | staged DAY | watch DAY | board | connections
 """
 
 import json
+import os
 import sys
 import time
 from dataclasses import asdict
@@ -74,6 +75,15 @@ def board() -> object:
     latest = max(boards, key=lambda path: path.parent.stat().st_ctime_ns, default=None)
     trials = json.loads(latest.read_text())["trials"] if latest else []
     return {str(trial["number"]): trial["runs"] for trial in trials if trial["state"] == "complete"}
+
+
+def connections() -> object:
+    """Counts the connections to PostgreSQL."""
+    import psycopg2
+
+    with psycopg2.connect(os.environ["MLFLOW_TRACKING_URI"]) as connection, connection.cursor() as cursor:
+        cursor.execute("select count(*) from pg_stat_activity where datname is not null")
+        return cursor.fetchone()[0]
 
 
 if __name__ == "__main__":

@@ -59,6 +59,13 @@ def test_spark_has_no_door_beside_the_one_that_asks_for_the_secret(cluster: Cont
     assert secret not in page.stdout
 
 
+def test_a_container_that_starts_again_forgets_what_the_killed_have_left(cluster: Containers) -> None:
+    left = "mkdir /tmp/blockmgr-1 /tmp/spark-work && touch /tmp/blockmgr-1/block && /opt/atoll/docker/entrypoint.sh ls -A /tmp"
+    image = f"atoll:{cluster.project}"
+    kept = cluster.docker("run", "--rm", "--entrypoint", "sh", image, "-c", left).split()
+    assert ("spark-work" in kept, "blockmgr-1" in kept) == (True, False)
+
+
 @pytest.mark.skipif(
     "ATOLL_TEST_STORE" not in os.environ, reason="starts containers anew: set ATOLL_TEST_STORE to try it"
 )

@@ -8,7 +8,6 @@ from statistics import median
 from tests.docker.works import Site
 
 UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
-CONNECTIONS = "select count(*) from pg_stat_activity where datname is not null"
 LASTING = (
     "postgres",
     "api-server",
@@ -52,14 +51,14 @@ def usage(site: Site) -> Usage:
         service: sum(len(containers.docker("top", name).splitlines()) - 1 for name in some)
         for service, some in names.items()
     }
-    asked = containers.inside("postgres", "psql", "-U", "atoll", "-d", "airflow", "-Atc", CONNECTIONS)
+    connections: int = site.probe("connections")  # type: ignore[assignment]
     files = containers.docker("exec", site.helper, "sh", "-c", "find /data -type f | wc -l")
     temporary = [
         containers.docker("exec", name, "sh", "-c", "ls -A /tmp | wc -l")
         for service in ("scheduler", "spark-worker")
         for name in names[service]
     ]
-    return Usage(memory, processes, int(asked.stdout), int(files), sum(map(int, temporary)))
+    return Usage(memory, processes, connections, int(files), sum(map(int, temporary)))
 
 
 def growth(nights: Sequence[Usage]) -> dict[str, float]:
