@@ -17,7 +17,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from atoll.cluster_mode import check_provider, driver_environment, follow_driver, in_cluster_mode
 from atoll.links import LINKS, links_from
-from atoll.process_tree import descendants, end
+from atoll.process_tree import ask, descendants, end
 from atoll.spark_log import readable
 from jobs.application import ERROR_FILE
 from jobs.ends_with import ENDS_WITH
@@ -106,6 +106,10 @@ class SparkJobOperator(SparkSubmitOperator):
         """Ends spark-submit, its JVM, its Python driver and whatever these have started."""
         submitted = self._hook._submit_sp if self._hook else None
         tree = descendants(submitted.pid) if submitted else []
+        if submitted and not in_cluster_mode(
+            self._hook
+        ):  # there Airflow ends the application only while spark-submit runs
+            ask(submitted, tree)
         if self._hook:
             super().on_kill()
         if forced := end(tree):

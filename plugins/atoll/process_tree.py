@@ -1,13 +1,17 @@
 """Ending all that a process has started, so that a task that is killed leaves nothing at work."""
 
 import contextlib
+import subprocess
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from psutil import Process
 
-PATIENCE = 5.0
-"""Seconds that a process has to end by itself before it is made to."""
+GRACE = 3.0
+"""Seconds that a child has to remove its files; with `PATIENCE` less than the five after which Airflow kills the task."""
+
+PATIENCE = 1.5
+"""Seconds that any other process has to end by itself before it is made to."""
 
 
 def descendants(pid: int) -> list["Process"]:
@@ -18,6 +22,17 @@ def descendants(pid: int) -> list["Process"]:
         return list(psutil.Process(pid).children(recursive=True))
     except psutil.NoSuchProcess:
         return []
+
+
+def ask(child: subprocess.Popen[str], tree: list["Process"]) -> None:
+    """Asks a child and all that descends from it to end, and waits for the child: a JVM then removes its files."""
+    import psutil
+
+    for process in (child, *tree):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(GRACE)
 
 
 def end(tree: list["Process"]) -> int:

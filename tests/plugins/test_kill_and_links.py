@@ -20,7 +20,13 @@ STUBBORN = (
 )
 
 SPARK_SUBMIT = """#!{python}
-import subprocess, sys, time
+import pathlib, signal, subprocess, sys, time
+
+def clean(*_):
+    pathlib.Path(__file__ + ".cleaned").touch()
+    sys.exit(143)
+
+signal.signal(signal.SIGTERM, clean)
 driver = subprocess.Popen([sys.executable, "-c", {stubborn!r}], stdout=subprocess.PIPE, start_new_session=True)
 driver.stdout.readline()
 print("26/11/21 08:00:00 INFO SparkContext: Running Spark version 4.3.0")
@@ -91,6 +97,15 @@ def test_a_killed_task_leaves_no_process_behind_even_one_that_ignores_it(
     assert driver
     operator.on_kill()
     wait_until(lambda: not any(process.is_running() for process in driver), "the driver is still at work")
+    wait_until(lambda: bool(ended), "the task has not ended")
+
+
+def test_spark_may_remove_its_files_before_it_is_killed(
+    running: tuple[SparkJobOperator, TaskInstance, list[BaseException]], tmp_path: Path
+) -> None:
+    operator, _, ended = running
+    operator.on_kill()
+    assert (tmp_path / "spark-submit.cleaned").exists()
     wait_until(lambda: bool(ended), "the task has not ended")
 
 
