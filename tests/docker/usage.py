@@ -1,13 +1,12 @@
 """What a cluster in containers holds: memory, processes, connections and files, to see what grows from night to night."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from tests.docker.containers import Containers
 from tests.docker.works import Site
 
-UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 LASTING = (
     "postgres",
     "api-server",
@@ -25,7 +24,7 @@ class Usage:
     """What is held between two nights.
 
     Attributes:
-        memory: Bytes of each service, of all its containers.
+        memory: Resident bytes of each service's processes, in all its containers.
         processes: Processes of each service.
         connections: To PostgreSQL.
         files: In the workspace.
@@ -43,14 +42,11 @@ def usage(site: Site) -> Usage:
     """Measures a cluster on which nothing runs."""
     containers = site.containers
     names = {service: containers.of(service) for service in LASTING}
-    every = [name for some in names.values() for name in some]
-    lines = containers.docker("stats", "--no-stream", "--format", "{{.Name}};{{.MemUsage}}", *every).splitlines()
-    held = {name: _bytes(used.split("/")[0]) for name, used in (line.split(";") for line in lines)}
-    memory = {service: sum(held[name] for name in some) for service, some in names.items()}
-    processes = {
-        service: sum(len(containers.docker("top", name).splitlines()) - 1 for name in some)
-        for service, some in names.items()
+    resident = {
+        service: [each for name in some for each in _resident(containers, name)] for service, some in names.items()
     }
+    memory = {service: sum(each) for service, each in resident.items()}
+    processes = {service: len(each) for service, each in resident.items()}
     connections: int = site.probe("connections")  # type: ignore[assignment]
     files = containers.docker("exec", site.helper, "sh", "-c", "find /data -type f | wc -l")
     temporary = [
@@ -81,7 +77,6 @@ def growth(nights: Sequence[Usage]) -> dict[str, float]:
     }
 
 
-def _bytes(text: str) -> int:
-    found = re.fullmatch(r"([\d.]+)([A-Za-z]+)", text.strip())
-    assert found, text
-    return int(float(found[1]) * UNITS[found[2]])
+def _resident(containers: Containers, name: str) -> list[int]:
+    """Gives the bytes of each process of a container, without the files that the kernel keeps, which Docker counts too."""
+    return [int(line.split()[1]) * 1024 for line in containers.docker("top", name, "-eo", "pid,rss").splitlines()[1:]]
