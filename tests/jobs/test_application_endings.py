@@ -143,7 +143,8 @@ def test_a_message_from_outside_writes_no_line_of_its_own(
 
 def test_an_interrupted_driver_ends_without_a_stack_trace() -> None:
     code = (
-        "import argparse, time; from jobs import application\n"
+        "import argparse, signal, time; from jobs import application\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell ignores it for what it starts in the background
         "def main(options): print('up', flush=True); time.sleep(600)\n"
         "application.run(main, argparse.ArgumentParser(prog='job'))"
     )
