@@ -92,7 +92,7 @@ class SparkTrials:
         from py4j.protocol import Py4JJavaError
 
         shared, cores = self._shared, self._layout.cores
-        started_at = time.time()
+        started_at, began = time.time(), time.monotonic()
 
         def task(specification: TrialSpecification) -> TrialOutcome:
             use_gpus()
@@ -103,11 +103,12 @@ class SparkTrials:
             outcome: TrialOutcome = self._context.parallelize([trial], 1).map(task).collect()[0]
             return outcome
         except Py4JJavaError as error:
+            finished_at = started_at + time.monotonic() - began
             return TrialOutcome(
                 number=trial.number,
                 hyperparameters=trial.hyperparameters,
                 state="failed",
-                runs=[TrialRun(executor="lost", process=0, started_at=started_at, finished_at=time.time(), epochs=0)],
+                runs=[TrialRun(executor="lost", process=0, started_at=started_at, finished_at=finished_at, epochs=0)],
                 repeat=trial.repeat,
                 reason=f"executor lost: {_cause(str(error.java_exception.getMessage()))}",
             )

@@ -79,7 +79,7 @@ class TrialRun(BaseModel):
         executor: Where, as `ID@host`.
         process: Process of the Python worker.
         started_at: Seconds since 1970.
-        finished_at: Seconds since 1970.
+        finished_at: The same, by the clock as it was at the start: one that is set anew meanwhile makes no run longer.
         epochs: Epochs finished in this run.
     """
 
@@ -197,7 +197,7 @@ def run_trial(
         cores: Cores of this executor; TensorFlow's thread pools are set to it.
         executor: Name of this executor.
     """
-    started_at = time.time()
+    started_at, began = time.time(), time.monotonic()
     curve: list[EpochScore] = []
     reason = trace = None
     try:
@@ -221,7 +221,7 @@ def run_trial(
                 executor=executor,
                 process=os.getpid(),
                 started_at=started_at,
-                finished_at=time.time(),
+                finished_at=started_at + time.monotonic() - began,
                 epochs=curve[-1].epoch - trial.done if curve else 0.0,
             )
         ],

@@ -1,6 +1,9 @@
 """A trial that pauses and goes on, perhaps elsewhere, gives what it would have given without a pause."""
 
+import itertools
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -100,6 +103,16 @@ def test_the_time_of_earlier_runs_counts(tmp_path: Path, samples: tuple[Samples,
     too_long = run_trial(TrialSpecification(0, POINT, 1, 3, spent=600.0), description, *samples, 1, "0@host")
     assert went_on.state == "paused"
     assert (too_long.reason or "").startswith("time limit: 10.0 min for 2 epochs")
+
+
+def test_a_clock_that_is_set_anew_makes_no_run_longer(
+    tmp_path: Path, samples: tuple[Samples, Samples], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hour_later = itertools.chain([1000.0], itertools.repeat(4600.0))
+    monkeypatch.setattr(trial, "time", SimpleNamespace(time=lambda: next(hour_later), monotonic=time.monotonic))
+    (whole,) = run(tmp_path, samples)
+    assert whole.runs[0].started_at == 1000.0
+    assert 0 < whole.runs[0].seconds < 1800, "what was spent counts for the time limit"
 
 
 def test_trials_that_share_a_compiled_network_learn_as_if_each_had_its_own(
