@@ -135,7 +135,7 @@ class Airflow:
         with _one_line(f"trigger {dag}"):
             return _run(self._runs.trigger_dag_run(dag, body))
 
-    def active_runs(self, dag: str, prefix: str) -> list[Run]:
+    def active_runs(self, dag: str, prefix: str = "") -> list[Run]:
         """The runs of a DAG that have not ended and whose identifiers begin with `prefix`."""
         with _one_line(f"list the runs of {dag}"):
             found = self._runs.get_dag_runs(dag, state=["queued", "running"], limit=100).dag_runs

@@ -65,7 +65,7 @@ def follow(
     for left in airflow.active_runs(dag, PREFIX):  # of a demo that was killed; they would hold up this one
         airflow.fail(left)
     paused = airflow.paused(dag)
-    # First the run, then the DAG: a DAG that runs one at a time then starts no scheduled run before this one.
+    # First the run, then the DAG: a DAG that runs one at a time then seldom begins a scheduled run before this one.
     run = airflow.trigger(dag, f"{PREFIX}{time.time():.3f}", conf)
     try:
         if paused:
@@ -89,8 +89,13 @@ def _wait(airflow: Airflow, run: Run, display: Display, timeout: float) -> Run:
     deadline = time.monotonic() + timeout
     lines: dict[str, str] = {}
     read_at_end: set[str] = set()
+    waits_for = ""
     while True:
         run = airflow.run(run)
+        if run.state == "queued" and not waits_for:
+            waits_for = ", ".join(other.id for other in airflow.active_runs(run.dag) if other.state == "running")
+            if waits_for:
+                display.say(f"{run.dag} waits for its run {waits_for}, which began before")
         over = run.state in ("success", "failed")
         views = []
         for task in airflow.tasks(run):

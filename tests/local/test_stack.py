@@ -112,6 +112,19 @@ def test_a_run_is_followed_to_its_result(up: CommandLine) -> None:
         airflow.result(run, "count", StackState)
 
 
+def test_a_run_that_waits_for_another_says_so(up: CommandLine) -> None:
+    lines: list[str] = []
+    airflow = airflow_of(up)
+    wait_for_dags(airflow, ["one_at_a_time"], None)
+    first = airflow.trigger("one_at_a_time", "first", {})
+    airflow.pause("one_at_a_time", False)
+    poll(lambda: airflow.run(first).state == "running")
+    run = follow(airflow, "one_at_a_time", {}, PlainDisplay(lines.append))
+    assert run.state == "success"
+    assert "one_at_a_time waits for its run first, which began before" in lines[0]
+    assert airflow.run(first).state == "success"
+
+
 def test_a_failed_run_names_its_task_and_the_end_of_its_log(up: CommandLine) -> None:
     airflow = airflow_of(up)
     wait_for_dags(airflow, ["breaks"], None)

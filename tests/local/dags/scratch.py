@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from airflow.sdk import dag, task
@@ -45,6 +46,16 @@ def naps():
     nap()
 
 
+@dag(schedule=None, max_active_runs=1)
+def one_at_a_time():
+    @task
+    def rest():
+        time.sleep(5)
+
+    rest()
+
+
 steps()
 breaks()
+one_at_a_time()
 naps()
