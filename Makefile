@@ -61,7 +61,7 @@ test: $(DEV) java browser ## run the tests
 	@exec $(PYTHON) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 chaos: $(DEV) ## break everything that can break in a cluster in containers, for an hour and more (FAULTS=some|all)
-	@ATOLL_TEST_CHAOS=$(FAULTS) exec $(PYTHON) -m pytest --log-cli-level=INFO tests/docker/test_chaos.py
+	@ATOLL_TEST_CHAOS=$(FAULTS) exec $(PYTHON) -m pytest --log-cli-level=INFO tests/docker/test_chaos.py tests/docker/test_clocks.py
 
 soak: $(DEV) ## many nights in a row on a cluster in containers, a random fault in each (NIGHTS=50)
 	@ATOLL_TEST_SOAK=$(NIGHTS) exec $(PYTHON) -m pytest --log-cli-level=INFO tests/docker/test_soak.py

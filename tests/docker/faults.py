@@ -65,6 +65,20 @@ def network_cut(site: Site, work: Work) -> None:
     site.containers.docker("network", "connect", "--alias", "spark-worker", network, name)
 
 
+def wrong_clock(service: str, seconds: int) -> Fault:
+    """The clock of a service's first container, into whose programs `clock.c` was loaded, is wrong for a while."""
+
+    def fault(site: Site, work: Work) -> None:
+        name = site.containers.of(service)[0]
+        site.containers.docker("exec", name, "sh", "-c", f"echo {seconds} > /tmp/clock")
+        told = int(site.containers.docker("exec", name, "date", "+%s"))
+        assert abs(told - seconds - time.time()) < 10, "the clock is not wrong"
+        time.sleep(HANG)
+        site.containers.docker("exec", name, "rm", "/tmp/clock")
+
+    return fault
+
+
 def kill_worker(site: Site, work: Work) -> None:
     """The process in which Airflow runs the task is killed, as for want of memory."""
     killed = site.containers.inside("scheduler", "python", "-c", KILL_WORKERS)

@@ -3,24 +3,17 @@
 `make chaos` sets `ATOLL_TEST_CHAOS` to `some` or `all`; without it they are skipped, since each takes minutes.
 """
 
-import logging
-import os
-import time
-
 import pytest
 
 from tests.docker import faults
+from tests.docker.chaos import ASKED, lost_by
 from tests.docker.faults import Fault
-from tests.docker.works import LONG, Labelling, Site, Tuning, Work
-from tests.local.support import poll
-
-CHAOS = os.environ.get("ATOLL_TEST_CHAOS", "")
-"""`some` faults, or `all` of them."""
+from tests.docker.works import Labelling, Site, Tuning, Work
 
 pytestmark = [
     pytest.mark.stack,
     pytest.mark.timeout(3600),
-    pytest.mark.skipif(not CHAOS, reason="takes long: set ATOLL_TEST_CHAOS to some, or all"),
+    pytest.mark.skipif(not ASKED, reason="takes long: set ATOLL_TEST_CHAOS to some, or all"),
 ]
 
 FAULTS: list[tuple[str, type[Work], Fault]] = [
@@ -50,27 +43,11 @@ MORE: list[tuple[str, type[Work], Fault]] = [
     ("the workspace is full for 30 s", Labelling, faults.full_disk),
 ]
 
-log = logging.getLogger("chaos")
-
 
 @pytest.mark.parametrize(
     ("name", "kind", "fault"),
-    FAULTS + (MORE if CHAOS == "all" else []),
+    FAULTS + (MORE if ASKED == "all" else []),
     ids=lambda one: one.replace(" ", "-") if isinstance(one, str) else getattr(one, "__name__", None),
 )
 def test_nothing_is_lost(site: Site, name: str, kind: type[Work], fault: Fault) -> None:
-    work = kind(site)
-    work.begin()
-    fault(site, work)
-    healed = time.monotonic()
-    poll(lambda: not site.containers.unwell(), LONG)
-    well = time.monotonic() - healed
-    poll(site.answers, 120)
-    (run,) = site.end(work.task, work.run, LONG)
-    ended = time.monotonic() - healed
-    lost = work.lost() if run.state == "success" else [f"the run ended as {run.state}"]
-    log.info(
-        "| %s | %s | %s | %.0f s | %.0f s, attempt %d |",
-        name, work.task, "; ".join(lost) or "nothing", well, ended, work.attempts(),
-    )  # fmt: skip
-    assert lost == []
+    assert lost_by(site, name, kind, fault) == []
