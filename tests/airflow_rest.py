@@ -82,7 +82,11 @@ class AirflowRest:
         self.ask("PATCH", f"/dags/{dag}?update_mask=is_paused", {"is_paused": True})
 
     def runs(self, dag: str, kind: str | None = None) -> list[DagRun]:
-        found = self.ask("GET", f"/dags/{dag}/dagRuns?limit=100")["dag_runs"]
+        found: list[dict] = []
+        while page := self.ask("GET", f"/dags/{dag}/dagRuns?limit=100&offset={len(found)}")["dag_runs"]:
+            found += page
+            if len(page) < 100:
+                break
         return [run for run in map(_run, found) if kind in (None, run.kind)]
 
     def tasks(self, dag: str, run: str) -> dict[str, TaskRun]:
