@@ -102,7 +102,9 @@ def watch(nights: Nights, days: int) -> tuple[list[float], dict[str, list[float]
             beats.append((datetime.now(UTC) - beat).total_seconds())
             for page in PAGES:
                 began = time.perf_counter()
-                if reader.get(page).is_success:  # a day that is not there yet is not found
+                answer = reader.get(page)
+                if answer.status_code != httpx.codes.NOT_FOUND:  # as a day that is not there yet
+                    answer.raise_for_status()
                     took[page].append(time.perf_counter() - began)
             time.sleep(LOOK_EVERY)
     return beats, took

@@ -65,7 +65,7 @@ def follow(
     for left in airflow.active_runs(dag, PREFIX):  # of a demo that was killed; they would hold up this one
         airflow.fail(left)
     paused = airflow.paused(dag)
-    # First the run, then the DAG: a DAG that runs one at a time then seldom begins a scheduled run before this one.
+    # First the run, then the DAG; where its schedule is due, Airflow may still begin a scheduled run first.
     run = airflow.trigger(dag, f"{PREFIX}{time.time():.3f}", conf)
     try:
         if paused:

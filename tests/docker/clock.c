@@ -2,7 +2,7 @@
  * time of day, from one second to the next. What only measures how long something takes (CLOCK_MONOTONIC) stays as it is, as on a
  * machine whose clock is set anew.
  *
- * libfaketime does the same, but its timed waits end at once, or never, under Python 3.11 and Java 17.
+ * libfaketime does the same, but timed waits fail, end at once, or never end with it, under Python 3.11 and Java 17.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
