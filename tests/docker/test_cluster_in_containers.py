@@ -106,16 +106,20 @@ def test_a_day_of_an_object_store_is_labelled(cluster: Containers) -> None:
 )
 def test_a_lost_cluster_comes_back_from_its_back_up(cluster: Containers, tmp_path: Path) -> None:
     keys = (cluster.script.parent / ".env").read_text()
+    store, settings = cluster.script.parent / "object-store.env", "AWS_DEFAULT_REGION=eu-west-1\n"
+    store.write_text(settings)
     saved = cluster.run("backup", str(tmp_path / "backup"))
     assert saved.returncode == 0, saved.stdout + saved.stderr
     assert "exists; accepted: a new folder" in cluster.run("backup", str(tmp_path / "backup")).stderr
     assert "exists, so a cluster was made here" in cluster.run("restore", str(tmp_path / "backup")).stderr
     assert cluster.run("down", "--volumes").returncode == 0
     (cluster.script.parent / ".env").unlink()
+    store.unlink()
 
     restored = cluster.run("restore", str(tmp_path / "backup"))
     assert restored.returncode == 0, restored.stdout + restored.stderr
     assert (cluster.script.parent / ".env").read_text() == keys
+    assert (store.read_text(), store.stat().st_mode & 0o777) == (settings, 0o600)
     up = cluster.run("up", "--workers", "1")
     assert up.returncode == 0, up.stdout + up.stderr
     history = (
