@@ -101,6 +101,7 @@ def up(workers: int) -> None:
     ):
         print(f"  {name:<16} http://127.0.0.1:{os.environ.get(variable) or settings.get(variable) or port}")
     print(f"  login            admin, password {settings['ATOLL_ADMIN_PASSWORD']}")
+    print("  nights           begin when you switch on tune_model and label_images in Airflow")
 
 
 def write_env() -> dict[str, str]:

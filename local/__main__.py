@@ -151,6 +151,7 @@ def _addresses(stack: Stack, state: StackState) -> None:
         print(f"  MLflow      {mlflow.url}")
     print(f"  PostgreSQL  {state.database}")
     print(f"  logs        {stack.settings.logs}")
+    print("  nights      begin when you switch on tune_model and label_images in Airflow")
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -19,7 +19,7 @@ from jobs.workspace import DAYS, Workspace
 from local.environment import USER
 from local.processes import ProcessRecord
 from local.progress import Display, open_display
-from local.rest import Airflow
+from local.rest import Airflow, Night
 from local.runs import follow, wait_for_dags
 from local.settings import Settings
 from local.stack import Stack
@@ -62,9 +62,12 @@ def run_demo(settings: Settings, airflow_url: str | None = None) -> None:
     with open_display(console) as display, _airflow(settings, airflow_url, display) as (airflow, since):
         wait_for_dags(airflow, (TUNE, LABEL), since)
         tuned = _tune(airflow, display)
-        day, truth = _write_images(settings.workspace, tuned.dataset)
+        # A DAG that nobody has used yet begins with last night as soon as it is not paused. The demonstration takes its place.
+        night = airflow.first_night(LABEL)
+        day = (night.start if night else datetime.now(UTC)).astimezone(UTC).date()
+        truth = _write_images(settings.workspace, day, tuned.dataset)
         display.say(f"{len(truth)} images that no split holds, and {DAMAGED} damaged files, are the image set of {day}")
-        labelled = _label(airflow, display)
+        labelled = _label(airflow, day, night, display)
         display.say("counting the labels that are right")
         summary = Summary(
             leaderboard=read_leaderboard(Path(tuned.study.folder)),
@@ -95,7 +98,7 @@ def count_right(labels: Path, truth: dict[str, str]) -> int:
 
 
 def _tune(airflow: Airflow, display: Display) -> TunedModel:
-    run = follow(airflow, TUNE, {"experiment": NAME}, display)
+    run = follow(airflow, TUNE, {"experiment": NAME}, display, airflow.first_night(TUNE))
     return TunedModel(
         dataset=airflow.result(run, "prepare_dataset", PreparedDataset),
         study=airflow.result(run, "tune_model", TunedStudy),
@@ -104,22 +107,22 @@ def _tune(airflow: Airflow, display: Display) -> TunedModel:
     )
 
 
-def _label(airflow: Airflow, display: Display) -> LabelledImageSet:
-    conf = {"model": NAME, "model_version": None, "image_set": NAME}
-    run = follow(airflow, LABEL, conf, display)
+def _label(airflow: Airflow, day: date, night: Night | None, display: Display) -> LabelledImageSet:
+    # A night has its day; were it said as well, a backfill that does the night again would be refused.
+    conf = {"model": NAME, "model_version": None, "image_set": NAME, "day": None if night else day.isoformat()}
+    run = follow(airflow, LABEL, conf, display, night)
     return airflow.result(run, "label_images", LabelledImageSet)
 
 
-def _write_images(workspace: Workspace, prepared: PreparedDataset) -> tuple[date, dict[str, str]]:
-    """Writes today's image set; gives the day and the true class of each good image."""
+def _write_images(workspace: Workspace, day: date, prepared: PreparedDataset) -> dict[str, str]:
+    """Writes the image set of a day; gives the true class of each good image."""
     from jobs.datasets.sample_images import write_digits_image_set
 
     manifest = Dataset.model_validate_json((Path(prepared.folder) / "dataset.json").read_text())
-    day = datetime.now(UTC).date()
     folder = workspace.image_set(NAME, day)
     truth = write_digits_image_set(folder, manifest.held_out, DAMAGED)
     (folder / COMPLETE_MARKER).touch()
-    return day, {image: manifest.classes[number] for image, number in truth.items()}
+    return {image: manifest.classes[number] for image, number in truth.items()}
 
 
 def _places(tuned: TunedModel, labelled: LabelledImageSet, logs: Path | None) -> list[tuple[str, str]]:

@@ -44,6 +44,21 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Night:
+    """A run for which a DAG is due by its schedule.
+
+    Attributes:
+        logical_date: Airflow's name for it; no other run of the DAG can have the same.
+        start: Begin of its data interval.
+        end: End of its data interval.
+    """
+
+    logical_date: datetime
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
 class Task:
     """One task of a run, as it is now.
 
@@ -116,6 +131,19 @@ class Airflow:
         with _one_line(f"look at {dag}"):
             return bool(self._dags.get_dag(dag).is_paused)
 
+    def first_night(self, dag: str) -> Night | None:
+        """The night with which a DAG begins as soon as it is not paused; None where it is not, or has had a night before."""
+        with _one_line(f"look at {dag}"):
+            due = self._dags.get_dag(dag)
+            night, since = due.next_dagrun_logical_date, due.next_dagrun_run_after
+            if not due.is_paused or night is None or since > datetime.now(UTC):
+                return None
+            had = self._runs.get_dag_runs(dag, run_type=["scheduled"], limit=1).dag_runs
+            taken = self._runs.get_dag_runs(dag, logical_date_gte=night, logical_date_lte=night, limit=1).dag_runs
+        if had or taken:
+            return None
+        return Night(night, due.next_dagrun_data_interval_start, due.next_dagrun_data_interval_end)
+
     def import_errors(self) -> dict[str, str]:
         """The DAG files that Airflow cannot import: the last line of each one's stack trace, by file."""
         with _one_line("list import errors"):
@@ -127,10 +155,23 @@ class Airflow:
         with _one_line(f"pause or unpause {dag}"):
             self._dags.patch_dag(dag, airflow_api.DAGPatchBody(is_paused=paused), update_mask=["is_paused"])
 
-    def trigger(self, dag: str, run: str, conf: dict[str, str | int | None]) -> Run:
-        """Starts a run by hand, that is without a data interval, for now; `run` is its identifier."""
+    def trigger(self, dag: str, run: str, conf: dict[str, str | int | None], instead_of: Night | None = None) -> Run:
+        """Starts a run by hand, now.
+
+        Args:
+            dag: The DAG.
+            run: The run's identifier.
+            conf: Its parameters.
+            instead_of: The night whose place it takes, so that Airflow begins no run of its own for it; None for a run without
+                a data interval.
+        """
         body = airflow_api.TriggerDAGRunPostBody(
-            dag_run_id=run, logical_date=None, run_after=datetime.now(UTC), conf=conf
+            dag_run_id=run,
+            logical_date=instead_of and instead_of.logical_date,
+            data_interval_start=instead_of and instead_of.start,
+            data_interval_end=instead_of and instead_of.end,
+            run_after=datetime.now(UTC),
+            conf=conf,
         )
         with _one_line(f"trigger {dag}"):
             return _run(self._runs.trigger_dag_run(dag, body))

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from local.errors import AirflowRequestError, RunFailedError
 from local.progress import Display, TaskView, last_progress
-from local.rest import ENDED_WELL, Airflow, Run, Task
+from local.rest import ENDED_WELL, Airflow, Night, Run, Task
 
 PREFIX = "demo__"
 """How the identifiers of the demo's runs begin."""
@@ -48,7 +48,12 @@ def wait_for_dags(airflow: Airflow, dags: Sequence[str], since: datetime | None,
 
 
 def follow(
-    airflow: Airflow, dag: str, conf: dict[str, str | int | None], display: Display, timeout: float = RUN_TIMEOUT
+    airflow: Airflow,
+    dag: str,
+    conf: dict[str, str | int | None],
+    display: Display,
+    instead_of: Night | None = None,
+    timeout: float = RUN_TIMEOUT,
 ) -> Run:
     """Starts a run, shows its tasks as they go, and waits for its end; an interrupted demo leaves no run behind.
 
@@ -57,6 +62,7 @@ def follow(
         dag: The DAG.
         conf: The run's parameters.
         display: Shows the progress.
+        instead_of: The night whose place the run takes.
         timeout: Seconds to wait for the end.
 
     Raises:
@@ -66,7 +72,7 @@ def follow(
         airflow.fail(left)
     paused = airflow.paused(dag)
     # First the run, then the DAG; where its schedule is due, Airflow may still begin a scheduled run first.
-    run = airflow.trigger(dag, f"{PREFIX}{time.time():.3f}", conf)
+    run = airflow.trigger(dag, f"{PREFIX}{time.time():.3f}", conf, instead_of)
     try:
         if paused:
             airflow.pause(dag, False)

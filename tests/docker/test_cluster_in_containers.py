@@ -35,6 +35,7 @@ def shown(cluster: Containers) -> str:
 
 def test_the_demonstration_runs_on_it(shown: str) -> None:
     assert "Labelled 179 of 185 images" in shown
+    assert "waits for its run" not in shown, "the demonstration is the first run of both DAGs"
 
 
 def test_its_secrets_are_readable_by_their_owner_alone(cluster: Containers) -> None:

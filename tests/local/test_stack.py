@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import psutil
+import psycopg2
 import pydantic
 import pytest
 
@@ -51,6 +52,19 @@ def left_running(commands: CommandLine) -> list[str]:
     return found
 
 
+def runs_of(commands: CommandLine, dag: str) -> list[tuple[str, str]]:
+    """The kind and the identifier of each run of a DAG, in the order in which they began, from Airflow's own table."""
+    secrets = load_secrets(commands.home / "stack")
+    with (
+        psycopg2.connect(
+            f"postgresql://atoll:{secrets.postgres_password}@{state_of(commands).database}/airflow"
+        ) as database,
+        database.cursor() as cursor,
+    ):
+        cursor.execute("select run_type, run_id from dag_run where dag_id = %s order by id", (dag,))
+        return cursor.fetchall()
+
+
 def airflow_of(commands: CommandLine) -> Airflow:
     password = load_secrets(commands.home / "stack").admin_password
     return Airflow(state_of(commands).airflow_url, USER, password)
@@ -80,8 +94,6 @@ def test_secrets_are_for_their_owner_only(up: CommandLine) -> None:
 
 
 def test_a_database_without_the_password_stays_shut(up: CommandLine) -> None:
-    import psycopg2
-
     with pytest.raises(psycopg2.OperationalError, match="password"):
         psycopg2.connect(f"postgresql://atoll:guess@{state_of(up).database}/airflow")
 
@@ -123,6 +135,19 @@ def test_a_run_that_waits_for_another_says_so(up: CommandLine) -> None:
     assert run.state == "success"
     assert "one_at_a_time waits for its run first, which began before" in lines[0]
     assert airflow.run(first).state == "success"
+
+
+def test_a_run_that_takes_the_place_of_the_first_night_is_the_first(up: CommandLine) -> None:
+    lines: list[str] = []
+    airflow = airflow_of(up)
+    wait_for_dags(airflow, ["nightly"], None)
+    night = airflow.first_night("nightly")
+    assert night is not None, "it would begin with last night's"
+    first = follow(airflow, "nightly", {}, PlainDisplay(lines.append), night)
+    assert airflow.first_night("nightly") is None, "the first has taken its place"
+    second = follow(airflow, "nightly", {}, PlainDisplay(lines.append))
+    assert "waits for its run" not in "\n".join(lines)
+    assert runs_of(up, "nightly") == [("manual", first.id), ("manual", second.id)]
 
 
 def test_a_failed_run_names_its_task_and_the_end_of_its_log(up: CommandLine) -> None:

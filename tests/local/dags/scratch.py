@@ -3,9 +3,10 @@
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
-from airflow.sdk import dag, task
+from airflow.sdk import CronDataIntervalTimetable, dag, task
 
 
 @dag(schedule=None)
@@ -55,7 +56,22 @@ def one_at_a_time():
     rest()
 
 
+@dag(
+    schedule=CronDataIntervalTimetable("0 1 * * *", timezone="UTC"),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+)
+def nightly():
+    @task
+    def rest():
+        time.sleep(5)
+
+    rest()
+
+
 steps()
 breaks()
+nightly()
 one_at_a_time()
 naps()
