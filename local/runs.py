@@ -99,7 +99,8 @@ def _wait(airflow: Airflow, run: Run, display: Display, timeout: float) -> Run:
     while True:
         run = airflow.run(run)
         if run.state == "queued" and not waits_for:
-            waits_for = ", ".join(other.id for other in airflow.active_runs(run.dag) if other.state == "running")
+            active = airflow.active_runs(run.dag)  # among which this run, which may have begun since it was looked at
+            waits_for = ", ".join(other.id for other in active if other.state == "running" and other.id != run.id)
             if waits_for:
                 display.say(f"{run.dag} waits for its run {waits_for}, which began before")
         over = run.state in ("success", "failed")

@@ -19,7 +19,7 @@ from local.errors import AirflowRequestError, RunFailedError
 from local.keys import load_secrets
 from local.processes import MARKER
 from local.progress import PlainDisplay
-from local.rest import Airflow
+from local.rest import Airflow, Run
 from local.runs import follow, wait_for_dags
 from local.state import StackState
 from tests.local.support import REPOSITORY, CommandLine, poll
@@ -65,9 +65,9 @@ def runs_of(commands: CommandLine, dag: str) -> list[tuple[str, str]]:
         return cursor.fetchall()
 
 
-def airflow_of(commands: CommandLine) -> Airflow:
+def airflow_of(commands: CommandLine, kind: type[Airflow] = Airflow) -> Airflow:
     password = load_secrets(commands.home / "stack").admin_password
-    return Airflow(state_of(commands).airflow_url, USER, password)
+    return kind(state_of(commands).airflow_url, USER, password)
 
 
 def test_up_starts_everything_and_says_so_again_the_second_time(up: CommandLine) -> None:
@@ -135,6 +135,24 @@ def test_a_run_that_waits_for_another_says_so(up: CommandLine) -> None:
     assert run.state == "success"
     assert "one_at_a_time waits for its run first, which began before" in lines[0]
     assert airflow.run(first).state == "success"
+
+
+class LateAirflow(Airflow):
+    """Tells of a run what was so at the look before: it may have begun in between."""
+
+    before: Run | None = None
+
+    def run(self, run: Run) -> Run:
+        told, self.before = self.before or run, super().run(run)
+        return told
+
+
+def test_a_run_that_begins_between_two_looks_does_not_wait_for_itself(up: CommandLine) -> None:
+    lines: list[str] = []
+    airflow = airflow_of(up, LateAirflow)
+    wait_for_dags(airflow, ["one_at_a_time"], None)
+    assert follow(airflow, "one_at_a_time", {}, PlainDisplay(lines.append)).state == "success"
+    assert "waits for its run" not in "\n".join(lines)
 
 
 def test_a_run_that_takes_the_place_of_the_first_night_is_the_first(up: CommandLine) -> None:
